@@ -1,0 +1,113 @@
+"""The scan: one array, what its numbers mean, and where it came from."""
+
+import hashlib
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+Kind = Literal["pseudocolour", "display_grey", "transmission"]
+Subject = Literal["baggage", "cargo", "unknown"]
+Polarity = Literal["air_bright", "air_dark"]
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """One X-ray image.
+
+    Attributes:
+        pixels: by `kind`: `pseudocolour` uint8 (H, W, 3) RGB; `display_grey` uint8 (H, W), tone-mapped by a vendor, so
+            that no areal density or material is ever computed from it; `transmission` float32 (H, W, C) in [0, 1],
+            C = 1 or 2, 1 = air, channel 0 the more penetrating (higher) energy. Kept as a read-only view.
+        kind: what the numbers are.
+        subject: what was scanned; it comes from the caller, never from the pixels.
+        path: of the source file, None for a scan made in memory.
+        sha256: of the file's bytes (64 hex digits); of the pixels for a scan made in memory.
+        pixel_pitch_mm: (x, y) size of a pixel, None when unknown.
+        energies_mv: one for each channel of a transmission scan, None when unknown.
+        polarity: of the source: `air_bright` or `air_dark`. Transmission pixels are always air bright; an 8-bit scan is
+            kept as it came.
+        decode_scale: scan pixels per file pixel, 1.0 unless the file was decoded at reduced size; in (0, 1].
+        assumptions: what the reader had to assume, one sentence each.
+    """
+
+    pixels: npt.NDArray[Any]
+    kind: Kind
+    subject: Subject
+    path: str | None
+    sha256: str
+    pixel_pitch_mm: tuple[float, float] | None = None
+    energies_mv: tuple[float, ...] | None = None
+    polarity: Polarity = "air_bright"
+    decode_scale: float = 1.0
+    assumptions: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise ValueError(f"a scan's kind is {self.kind!r}; expected one of {', '.join(get_args(Kind))}")
+        if self.subject not in get_args(Subject):
+            raise ValueError(
+                f"a scan's subject is {self.subject!r}; expected one of {', '.join(get_args(Subject))}"
+            )
+        if self.polarity not in get_args(Polarity):
+            raise ValueError(f"a scan's polarity is {self.polarity!r}; expected air_bright or air_dark")
+        if len(self.sha256) != 64:
+            raise ValueError(f"a scan's sha256 is {self.sha256!r}; expected 64 hex digits")
+        if not 0.0 < self.decode_scale <= 1.0:
+            raise ValueError(f"a scan's decode scale is {self.decode_scale}; expected one in (0, 1]")
+        if self.pixel_pitch_mm is not None and not all(
+            math.isfinite(pitch) and pitch > 0.0 for pitch in self.pixel_pitch_mm
+        ):
+            raise ValueError(
+                f"a scan's pixel pitch is {self.pixel_pitch_mm}; expected two positive numbers in mm"
+            )
+        _check_pixels(self.pixels, self.kind)
+        if self.energies_mv is not None and (
+            self.kind != "transmission" or len(self.energies_mv) != self.pixels.shape[2]
+        ):
+            raise ValueError(
+                f"a {self.kind} scan of shape {self.pixels.shape} has the energies {self.energies_mv}; expected one "
+                "for each channel of a transmission scan"
+            )
+        view = self.pixels.view()
+        view.flags.writeable = False
+        object.__setattr__(self, "pixels", view)
+
+    @classmethod
+    def in_memory(cls, pixels: npt.NDArray[Any], *, kind: Kind, subject: Subject) -> "Scan":
+        """Return a scan of an array that comes from no file; its sha256 is that of the array's bytes."""
+        digest = hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest()
+        return cls(pixels, kind, subject, None, digest)
+
+    @property
+    def width(self) -> int:
+        """Width in pixels."""
+        return int(self.pixels.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Height in pixels."""
+        return int(self.pixels.shape[0])
+
+
+def _check_pixels(pixels: npt.NDArray[Any], kind: Kind) -> None:
+    shape = pixels.shape
+    if kind == "pseudocolour":
+        fits, expected = pixels.dtype == np.uint8 and len(shape) == 3 and shape[2] == 3, "uint8 (H, W, 3)"
+    elif kind == "display_grey":
+        fits, expected = pixels.dtype == np.uint8 and len(shape) == 2, "uint8 (H, W)"
+    else:
+        fits = pixels.dtype == np.float32 and len(shape) == 3 and shape[2] in (1, 2)
+        expected = "float32 (H, W, 1 or 2)"
+    if not fits:
+        raise ValueError(f"the pixels of a {kind} scan are {pixels.dtype} {shape}; expected {expected}")
+    if pixels.size == 0:
+        raise ValueError(f"the pixels of a scan have shape {shape}; expected at least one pixel")
+    if kind == "transmission":
+        low, high = float(pixels.min()), float(pixels.max())
+        if not (low >= 0.0 and high <= 1.0):  # also false for NaN
+            raise ValueError(
+                f"transmission spans {low} to {high}; expected [0, 1] with 1 for air (divide raw counts by the air level)"
+            )
