@@ -1,0 +1,143 @@
+"""Writing COCO JSON with the `sources` table, from any annotation format that has been read into boxes."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cargosight_models.errors import DataSetError
+from cargosight_training.datasets.coco import default_images_dir, read_coco
+from cargosight_training.datasets.records import DataSet, Origin, nearest_hint
+
+
+@dataclass(frozen=True)
+class BoxedImage:
+    """One image as a converter read it.
+
+    Attributes:
+        path: The image file.
+        width: Width in pixels.
+        height: Height in pixels.
+        boxes: Corner boxes x1, y1, x2, y2 in pixels; a W-wide image spans 0..W.
+        names: The class of each box.
+    """
+
+    path: Path
+    width: int
+    height: int
+    boxes: tuple[tuple[float, float, float, float], ...]
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SourceTerms:
+    """What is known of the whole folder that is converted.
+
+    Attributes:
+        source: Name of the source.
+        scanner: Scanner of all its images, None where unknown.
+        labelled: Classes that are boxed on every image; None for every class that the folder names.
+        origin: Real, projected or simulated.
+    """
+
+    source: str
+    scanner: str | None = None
+    labelled: tuple[str, ...] | None = None
+    origin: Origin = "real"
+
+
+def write_coco(
+    path: Path,
+    images: Sequence[BoxedImage],
+    classes: Sequence[str],
+    terms: SourceTerms,
+    *,
+    force: bool = False,
+) -> DataSet:
+    """Write one COCO JSON file and read it back, so that what was written is known to be sound.
+
+    The file appears under its name only when it could be read back. File names are relative to the folder
+    where `read_coco` will look for images: `images` beside the file if there is one, else the file's folder.
+
+    Raises:
+        DataSetError: The file exists and `force` is false, nothing was found to write, or an entry is wrong.
+    """
+    if path.exists() and not force:
+        raise DataSetError(f"{path} exists already; name another file, or pass --force to replace it")
+    if not images:
+        raise DataSetError("no images were found, so there is nothing to convert")
+    document = coco_document(images, classes, terms, images_dir=default_images_dir(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The hidden folder-mate has the same parent, so it resolves file names as the final file will.
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        dataset = read_coco(partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return dataset
+
+
+def coco_document(
+    images: Sequence[BoxedImage], classes: Sequence[str], terms: SourceTerms, *, images_dir: Path
+) -> dict[str, Any]:
+    """The COCO document of the images, ids counted from 1.
+
+    Raises:
+        DataSetError: A class in `terms.labelled` is not among `classes`, or a box is of a class outside it.
+    """
+    for label in terms.labelled or ():
+        if label not in classes:
+            raise DataSetError(
+                f"the class {label!r} was to be labelled, but the folder does not name it; "
+                f"{nearest_hint(label, classes)}it names {', '.join(classes)}"
+            )
+    ids = {name: index for index, name in enumerate(classes, start=1)}
+    rows: list[Mapping[str, Any]] = []
+    annotations: list[Mapping[str, Any]] = []
+    for image_id, image in enumerate(images, start=1):
+        row = {
+            "id": image_id,
+            "file_name": Path(os.path.relpath(image.path, images_dir)).as_posix(),
+            "width": image.width,
+            "height": image.height,
+            "source": terms.source,
+        }
+        rows.append(row if terms.scanner is None else {**row, "scanner": terms.scanner})
+        for (x1, y1, x2, y2), name in zip(image.boxes, image.names, strict=True):
+            bbox = [round(value, 3) for value in (x1, y1, x2 - x1, y2 - y1)]
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": image_id,
+                    "category_id": ids[name],
+                    "bbox": bbox,
+                    "area": round(bbox[2] * bbox[3], 3),
+                    "iscrowd": 0,
+                }
+            )
+    labelled = list(classes) if terms.labelled is None else list(terms.labelled)
+    return {
+        "sources": {terms.source: {"labelled": labelled, "origin": terms.origin}},
+        "categories": [{"id": index, "name": name} for name, index in ids.items()],
+        "images": rows,
+        "annotations": annotations,
+    }
+
+
+def check_box(box: tuple[float, float, float, float], where: str) -> None:
+    """Refuse a box without area, with a message that names the file it came from.
+
+    Raises:
+        DataSetError: Width or height is not above zero.
+    """
+    x1, y1, x2, y2 = box
+    # A negated comparison is also true for NaN.
+    if not (x2 > x1 and y2 > y1):
+        raise DataSetError(
+            f"{where}: a box from ({x1:g}, {y1:g}) to ({x2:g}, {y2:g}) has no area; "
+            "give it its real size, or take the image out"
+        )
