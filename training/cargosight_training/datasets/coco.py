@@ -24,7 +24,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from cargosight_models.errors import DataSetError
+from cargosight_models.errors import DataSetError, nearest_spelling
 from cargosight_models.labels import Annotations, ClassSet
 from cargosight_training.datasets.records import (
     ORIGINS,
@@ -32,7 +32,6 @@ from cargosight_training.datasets.records import (
     ImageRecord,
     Origin,
     merge,
-    nearest_hint,
     only,
     relabel,
     without,
@@ -184,8 +183,8 @@ def _sources(raw: _Raw, classes: ClassSet) -> dict[str, _Source] | None:
         for label in labelled:
             if label not in classes.names:
                 raise raw.error(
-                    f"source {name!r} labels the class {label!r}, which is not among the categories; "
-                    f"{nearest_hint(label, classes.names)}categories are {', '.join(classes.names)}"
+                    f"source {name!r} labels the class {label!r}, which is not among the categories"
+                    f"{nearest_spelling(label, classes.names)}; categories are {', '.join(classes.names)}"
                 )
         origin = entry.get("origin", "real")
         if origin not in ORIGINS:
@@ -292,9 +291,9 @@ def _record(
     elif source in sources:
         entry = sources[source]
     else:
-        hint = nearest_hint(source, sources)
+        hint = nearest_spelling(source, tuple(sources))
         raise raw.error(
-            f"{what} is of source {source!r}, which the table `sources` does not have; {hint}add it there"
+            f"{what} is of source {source!r}, which the table `sources` does not have{hint}; add it there"
         )
     corners, class_ids = boxes
     for class_id in class_ids:

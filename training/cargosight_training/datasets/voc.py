@@ -1,8 +1,8 @@
 """Pascal VOC folders: one XML file per image.
 
-Both layouts are read: `Annotations/`, `JPEGImages/` and `ImageSets/Main/`, and XML files that lie beside their
-images. Every `object` with a `bndbox` becomes a box; `difficult` and `truncated` ones are kept, since the item is
-in the bag. An image without an XML file was not annotated and is left out.
+Both layouts are read: `Annotations/`, `JPEGImages/` and `ImageSets/Main/`, and XML files that lie beside
+their images. Every `object` with a `bndbox` becomes a box; `difficult` and `truncated` ones are kept, since the
+item is in the bag. An image without an XML file was not annotated and is left out.
 """
 
 from collections.abc import Callable, Iterable
@@ -26,8 +26,8 @@ def read_voc(
     Args:
         folder: The data set's folder.
         split: Name of a list in `ImageSets/Main/` (`train` for `train.txt`); by default every XML file.
-        first_pixel: 1 as VOC defines it (coordinates count pixels from 1, both ends inside the box), or 0 where
-            the writing tool stored edges that count from 0.
+        first_pixel: 1 as VOC defines it (coordinates count pixels from 1, both ends inside the box), or 0
+            where the writing tool stored edges that count from 0.
         progress: Called with (done, total) after each file.
 
     Returns:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cargosight_models.errors import DataSetError
+from cargosight_models.errors import DataSetError, nearest_spelling
 from cargosight_training.datasets.coco import default_images_dir, read_coco
-from cargosight_training.datasets.records import DataSet, Origin, nearest_hint
+from cargosight_training.datasets.records import DataSet, Origin
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,8 @@ def coco_document(
     for label in terms.labelled or ():
         if label not in classes:
             raise DataSetError(
-                f"the class {label!r} was to be labelled, but the folder does not name it; "
-                f"{nearest_hint(label, classes)}it names {', '.join(classes)}"
+                f"the class {label!r} was to be labelled, but the folder does not name it"
+                f"{nearest_spelling(label, tuple(classes))}; it names {', '.join(classes)}"
             )
     ids = {name: index for index, name in enumerate(classes, start=1)}
     rows: list[Mapping[str, Any]] = []
