@@ -1,9 +1,9 @@
 """Finding model files: bundled with the package, installed into the user's cache, or named by path.
 
-A bundled or cached model called NAME is a folder NAME with `NAME.onnx`, its checksum `NAME.sha256` (as sha256sum
-writes it), and where they exist `NAME.points.json` (operating points), `card.md` and `TERMS.md`. The cache is
-`$CARGOSIGHT_HOME/models`, by default `~/.cache/cargosight/models`. A file that does not match its checksum, or whose
-operating points belong to another file, is never handed out.
+A bundled or cached model called NAME is a folder NAME with `NAME.onnx`, its checksum `NAME.sha256` (as
+sha256sum writes it), and where they exist `NAME.points.json` (operating points), `card.md` and `TERMS.md`.
+The cache is `$CARGOSIGHT_HOME/models`, by default `~/.cache/cargosight/models`. A file that does not match its
+checksum, or whose operating points belong to another file, is never handed out.
 """
 
 import os
@@ -35,7 +35,8 @@ class ModelFile:
         sha256: of the file's bytes as they are now; its fingerprint.
         sidecar: operating points, None where there are none.
         card: path of the model card, None where there is none.
-        problem: why the file must not be used, None when all is well. `find_model` raises it; `list_models` shows it.
+        problem: why the file must not be used, None when all is well. `find_model` raises it, `list_models`
+            shows it.
     """
 
     name: str
@@ -57,7 +58,7 @@ def find_model(name_or_path: str | Path) -> ModelFile:
     """Return the model of that name, bundled before cached, or the one at a path that ends in `.onnx`.
 
     Raises:
-        CatalogError: nothing of that name or path (the message lists what exists), or the file fails its checks.
+        CatalogError: nothing of that name or path (the message lists what exists), or the file fails a check.
     """
     text = str(name_or_path)
     if text.lower().endswith(".onnx"):
@@ -72,8 +73,8 @@ def find_model(name_or_path: str | Path) -> ModelFile:
         if text not in places:
             hint = nearest_spelling(text, tuple(places))
             raise CatalogError(
-                f"there is no model called {text!r}{hint}; known are {_known()}; a file is given by a path that ends "
-                "in .onnx"
+                f"there is no model called {text!r}{hint}; known are {_known()}; a file is given by a path "
+                "that ends in .onnx"
             )
         model = _examine(text, *places[text])
     if model.problem is not None:
@@ -95,7 +96,7 @@ def install_model(path: str | Path, name: str, *, replace: bool = False) -> Mode
         replace: whether a cached model of that name may be replaced.
 
     Raises:
-        CatalogError: the file fails its checks, the name is malformed or taken, or the cache cannot be written.
+        CatalogError: the file fails a check, the name is malformed or taken, or the cache cannot be written.
     """
     if not _NAME.fullmatch(name) or name.lower().endswith(".onnx"):
         raise CatalogError(
@@ -120,7 +121,7 @@ def install_model(path: str | Path, name: str, *, replace: bool = False) -> Mode
 
 
 def _copy_whole(model: ModelFile, name: str, target: Path) -> None:
-    """Build the model's folder beside `target` and move it into place, so that no half-copied model is ever found."""
+    """Build the model's folder beside `target` and move it into place: half a model is never found."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".install-", dir=target.parent) as folder:
         built = Path(folder) / name
@@ -169,8 +170,8 @@ def _examine(name: str, path: Path, origin: Origin) -> ModelFile:
             problem = problem or str(error)
     if sidecar is not None and sidecar.fingerprint != sha256:
         problem = problem or (
-            f"the operating points in {points} belong to the model file {sidecar.fingerprint[:12]}…, but {path} is "
-            f"{sha256[:12]}…; delete them or choose operating points for this file"
+            f"the operating points in {points} belong to the model file {sidecar.fingerprint[:12]}…, but "
+            f"{path} is {sha256[:12]}…; delete them or choose operating points for this file"
         )
         sidecar = None
     card = path.parent / "card.md"
@@ -191,5 +192,5 @@ def _checksum_problem(path: Path, sha256: str, *, must_exist: bool) -> str | Non
         return f"the checksum {checksum} cannot be read: {error}"
     if wanted != [sha256]:
         found = wanted[0][:12] if wanted else "nothing"
-        return f"{path} has the SHA-256 {sha256[:12]}…, but {checksum.name} says {found}…; install the model again"
+        return f"{path} has the SHA-256 {sha256[:12]}…, but {checksum.name} says {found}…; install it again"
     return None

@@ -7,7 +7,7 @@ schema, is refused: nothing is ever guessed about a model.
 import hashlib
 import json
 import math
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -16,8 +16,8 @@ from cargosight_models.errors import ContractError, nearest_spelling
 SCHEMA = 1
 METADATA_KEY = "cargosight.contract"
 OUTPUT_NAMES = ("boxes", "scores", "anomaly_map", "embedding", "load_logit")
-"""The closed list of outputs: boxes (N, K, 4) float32 xyxy in input pixels, scores (N, K, C) float32 in [0, 1],
-anomaly_map (N, 1, h, w), embedding (N, D), load_logit (N, 1)."""
+"""The closed list of outputs: boxes (N, K, 4) float32 xyxy in input pixels, scores (N, K, C) float32 in
+[0, 1], anomaly_map (N, 1, h, w), embedding (N, D), load_logit (N, 1)."""
 KINDS = ("pseudocolour", "display_grey", "transmission")
 
 ContractSubject = Literal["baggage", "cargo"]
@@ -259,8 +259,8 @@ class Contract:
         """Read a contract.
 
         Raises:
-            ContractError: no JSON object, a newer schema, or a key that is missing, unknown or has a wrong value; the
-                message names it.
+            ContractError: no JSON object, a newer schema, or a key that is missing, unknown or has a wrong
+                value; the message names it.
         """
         try:
             found = json.loads(text)
@@ -274,7 +274,6 @@ class Contract:
                 f"the contract's schema is {schema}; this version reads up to {SCHEMA}; upgrade cargosight"
             )
         top = _checked_keys(cls, found, "")
-        top["schema"] = schema  # a contract on file always states it, the default is for new ones
         top["input"] = InputContract(**_checked_keys(InputContract, top["input"], "input."))
         top["suppression"] = Suppression(**_checked_keys(Suppression, top["suppression"], "suppression."))
         terms = top["training_data"]
@@ -289,15 +288,15 @@ def _checked_keys(kind: type[Any], found: object, prefix: str) -> dict[str, Any]
     """Return the keyword arguments for dataclass `kind` from a JSON object, lists turned into tuples."""
     if not isinstance(found, dict):
         raise ContractError(f"the contract's {prefix.rstrip('.')} is {found!r}; expected an object")
-    known = {field.name: field for field in fields(kind)}
+    known = tuple(field.name for field in fields(kind))
     for key in found:
         if key not in known:
-            hint = nearest_spelling(key, tuple(known))
+            hint = nearest_spelling(key, known)
             raise ContractError(
                 f"the contract has the unknown key {prefix + key!r}{hint}; export the model again"
             )
-    for name, field in known.items():
-        if name not in found and (field.default is MISSING or name == "schema"):
+    for name in known:  # also those with a default: it may change, a file on disk may not
+        if name not in found:
             raise ContractError(f"the contract lacks the key {prefix + name!r}; export the model again")
     return {key: _frozen(value) for key, value in found.items()}
 

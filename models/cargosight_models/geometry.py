@@ -1,8 +1,8 @@
 """Boxes and affine maps.
 
-Boxes are float32 arrays (N, 4) of x1, y1, x2, y2 in pixel-edge coordinates: an image W pixels wide spans 0..W, the
-centre of its first pixel is at 0.5. A box has x2 >= x1 and y2 >= y1; its area is (x2 - x1) * (y2 - y1), with no
-"+ 1" anywhere.
+Boxes are float32 arrays (N, 4) of x1, y1, x2, y2 in pixel-edge coordinates: an image W pixels wide spans
+0..W, the centre of its first pixel is at 0.5. A box has x2 >= x1 and y2 >= y1; its area is
+(x2 - x1) * (y2 - y1), with no "+ 1" anywhere.
 """
 
 from dataclasses import dataclass
@@ -38,13 +38,14 @@ def as_boxes(boxes: npt.ArrayLike) -> FloatArray:
     if inverted.any():
         row = int(np.flatnonzero(inverted)[0])
         raise ValueError(
-            f"box {row} is {array[row].tolist()}; expected x1 <= x2 and y1 <= y2 (is it given as x, y, width, height?)"
+            f"box {row} is {array[row].tolist()}; expected x1 <= x2 and y1 <= y2 "
+            "(is it given as x, y, width, height?)"
         )
     return array
 
 
 def clip_boxes(boxes: FloatArray, width: float, height: float) -> FloatArray:
-    """Return `boxes` (N, 4) cut to an image of `width` x `height` pixels; a box outside becomes empty (area 0)."""
+    """Return `boxes` (N, 4) cut to an image of `width` x `height` pixels; one outside gets area 0."""
     limit = np.array([width, height, width, height], dtype=np.float32)
     return np.clip(boxes, np.float32(0.0), limit)
 
@@ -67,14 +68,16 @@ def iou_matrix(a: FloatArray, b: FloatArray) -> FloatArray:
     area_a = (wide_a[:, 2:] - wide_a[:, :2]).prod(axis=1)
     area_b = (wide_b[:, 2:] - wide_b[:, :2]).prod(axis=1)
     union = area_a[:, None] + area_b[None, :] - overlap
-    return np.divide(overlap, union, out=np.zeros_like(overlap), where=overlap > 0.0).astype(np.float32)
+    np.divide(overlap, union, out=overlap, where=overlap > 0.0)
+    iou: FloatArray = overlap.astype(np.float32)
+    return iou
 
 
 def contains_points(boxes: FloatArray, points: npt.NDArray[np.floating[Any]]) -> BoolArray:
     """Return (N, P) bool: whether each of `boxes` (N, 4) contains each of `points` (P, 2) as x, y.
 
-    Half open: the left and upper edges belong to a box, the right and lower ones do not, so that a point on the
-    seam of two neighbouring regions lies in exactly one of them.
+    Half open: the left and upper edges belong to a box, the right and lower ones do not, so that a point on
+    the seam of two neighbouring regions lies in exactly one of them.
     """
     x, y = points[None, :, 0], points[None, :, 1]
     inside: BoolArray = (

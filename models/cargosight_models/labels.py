@@ -119,8 +119,8 @@ class LabelledRegions:
     def mask_at(self, points: npt.NDArray[np.floating[Any]]) -> BoolArray:
         """Return (P, C) bool: the classes labelled at each of `points` (P, 2) as x, y.
 
-        The masks of all regions that contain a point are joined by OR; where no region contains it, no class is
-        labelled. The right and lower edges of a region do not belong to it.
+        The masks of all regions that contain a point are joined by OR; where no region contains it, no class
+        is labelled. The right and lower edges of a region do not belong to it.
         """
         inside = contains_points(self.boxes, points)
         labelled: BoolArray = inside.T @ self.masks  # a product of bools is the OR over regions

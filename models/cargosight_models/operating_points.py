@@ -1,7 +1,7 @@
-"""Operating points: the thresholds that reach a wanted false-alarm rate, kept beside the model they were measured on.
+"""Operating points: the thresholds that reach a wanted false-alarm rate, kept beside the model file.
 
-The sidecar `<model>.points.json` is bound to one model file by its fingerprint. Thresholds chosen for one file mean
-nothing for another, not even for the same network exported again.
+The sidecar `<model>.points.json` is bound to one model file by its fingerprint. Thresholds chosen for one
+file mean nothing for another, not even for the same network exported again.
 """
 
 import json
@@ -27,7 +27,7 @@ class OperatingPoint:
 
     Attributes:
         name: such as `pfa=0.05`; a point with a wanted rate is always named so.
-        wanted_pfa: the false-alarm rate that the thresholds were chosen for, in (0, 1); None for hand-made ones.
+        wanted_pfa: the false-alarm rate that the thresholds were chosen for, in (0, 1); None if hand-made.
         thresholds: by class name, each in [0, 1]; a finding alarms at or above its class's threshold.
         measured: what was measured with these thresholds (rates, counts, Wilson intervals), as free JSON.
         data: on which data they were measured.
@@ -91,8 +91,8 @@ class Sidecar:
             raise CatalogError(f"a sidecar's fingerprint is {self.fingerprint!r}; expected 64 hex digits")
         if self.schema != SCHEMA:
             raise CatalogError(
-                f"the sidecar's schema is {self.schema!r}; this version reads {SCHEMA}; upgrade cargosight or "
-                "choose the operating points again"
+                f"the sidecar's schema is {self.schema!r}; this version reads {SCHEMA}; upgrade cargosight "
+                "or choose the operating points again"
             )
         names = [point.name for point in self.operating_points]
         if not names or len(set(names)) != len(names):

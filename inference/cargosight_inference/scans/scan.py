@@ -18,17 +18,18 @@ class Scan:
     """One X-ray image.
 
     Attributes:
-        pixels: by `kind`: `pseudocolour` uint8 (H, W, 3) RGB; `display_grey` uint8 (H, W), tone-mapped by a vendor, so
-            that no areal density or material is ever computed from it; `transmission` float32 (H, W, C) in [0, 1],
-            C = 1 or 2, 1 = air, channel 0 the more penetrating (higher) energy. Kept as a read-only view.
+        pixels: by `kind`: `pseudocolour` uint8 (H, W, 3) RGB; `display_grey` uint8 (H, W), tone-mapped by a
+            vendor, so that no areal density or material is ever computed from it; `transmission` float32
+            (H, W, C) in [0, 1], C = 1 or 2, 1 = air, channel 0 the more penetrating (higher) energy. Kept as
+            a read-only view.
         kind: what the numbers are.
         subject: what was scanned; it comes from the caller, never from the pixels.
         path: of the source file, None for a scan made in memory.
         sha256: of the file's bytes (64 hex digits); of the pixels for a scan made in memory.
         pixel_pitch_mm: (x, y) size of a pixel, None when unknown.
         energies_mv: one for each channel of a transmission scan, None when unknown.
-        polarity: of the source: `air_bright` or `air_dark`. Transmission pixels are always air bright; an 8-bit scan is
-            kept as it came.
+        polarity: of the source: `air_bright` or `air_dark`. Transmission pixels are always air bright; an
+            8-bit scan is kept as it came.
         decode_scale: scan pixels per file pixel, 1.0 unless the file was decoded at reduced size; in (0, 1].
         assumptions: what the reader had to assume, one sentence each.
     """
@@ -68,8 +69,8 @@ class Scan:
             self.kind != "transmission" or len(self.energies_mv) != self.pixels.shape[2]
         ):
             raise ValueError(
-                f"a {self.kind} scan of shape {self.pixels.shape} has the energies {self.energies_mv}; expected one "
-                "for each channel of a transmission scan"
+                f"a {self.kind} scan of shape {self.pixels.shape} has the energies {self.energies_mv}; "
+                "expected one for each channel of a transmission scan"
             )
         view = self.pixels.view()
         view.flags.writeable = False
@@ -109,5 +110,6 @@ def _check_pixels(pixels: npt.NDArray[Any], kind: Kind) -> None:
         low, high = float(pixels.min()), float(pixels.max())
         if not (low >= 0.0 and high <= 1.0):  # also false for NaN
             raise ValueError(
-                f"transmission spans {low} to {high}; expected [0, 1] with 1 for air (divide raw counts by the air level)"
+                f"transmission spans {low} to {high}; expected [0, 1] with 1 for air "
+                "(divide raw counts by the air level)"
             )
