@@ -1,8 +1,8 @@
 """Pascal VOC folders: one XML file per image.
 
 Both layouts are read: `Annotations/`, `JPEGImages/` and `ImageSets/Main/`, and XML files that lie beside
-their images. Every `object` with a `bndbox` becomes a box; `difficult` and `truncated` ones are kept, since the
-item is in the bag. An image without an XML file was not annotated and is left out.
+their images. Every `object` with a `bndbox` becomes a box; `difficult` and `truncated` ones are kept, since
+the item is in the bag. An image without an XML file was not annotated and is left out.
 """
 
 from collections.abc import Callable, Iterable

@@ -2,8 +2,8 @@
 
 Class names come from `data.yaml` (`names`, a list or a mapping from the number) or `classes.txt`. A label
 file lies where its image lies, with `images` in the path replaced by `labels`, or beside the image. An image
-without a label file has no boxes, as the format defines it. A polygon line (segmentation) becomes the bounding
-box of its points.
+without a label file has no boxes, as the format defines it. A polygon line (segmentation) becomes the
+bounding box of its points.
 """
 
 from collections.abc import Callable

@@ -1,0 +1,77 @@
+"""`cargosight convert`: Pascal VOC and YOLO folders to COCO JSON with a table of what each source labels."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from cargosight_training.datasets.records import ORIGINS, DataSet
+from cargosight_training.datasets.voc import read_voc
+from cargosight_training.datasets.writing import SourceTerms, write_coco
+from cargosight_training.datasets.yolo import read_yolo
+from cargosight_training.evaluation.progress import ProgressLine
+
+SUMMARY = "convert a Pascal VOC or YOLO folder to COCO JSON"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the command."""
+    parser.add_argument("format", choices=("voc", "yolo"), help="the format of the folder")
+    parser.add_argument("folder", type=Path, metavar="IN", help="the data set's folder")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.json", help="the file to write")
+    parser.add_argument("--split", help="only this split (a list in ImageSets/Main, a key of data.yaml)")
+    parser.add_argument("--source", help="name of the source in reports (default: the folder's name)")
+    parser.add_argument("--scanner", help="the scanner that all images come from")
+    parser.add_argument(
+        "--labelled",
+        metavar="CLASS,CLASS",
+        help="the classes that are boxed on every image, where the folder does not box all it names",
+    )
+    parser.add_argument(
+        "--origin", choices=ORIGINS, default="real", help="what the scans are (default: real)"
+    )
+    parser.add_argument(
+        "--first-pixel",
+        type=int,
+        choices=(0, 1),
+        default=1,
+        help="voc only: what the writing tool called the first pixel (default: 1, as VOC defines it)",
+    )
+    parser.add_argument("--force", action="store_true", help="replace the file if it exists")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; returns the exit code.
+
+    Raises:
+        DataSetError: Something in the folder is wrong; nothing was written.
+    """
+    with ProgressLine("reading images", sys.stderr) as progress:
+        if args.format == "voc":
+            images, classes = read_voc(
+                args.folder, split=args.split, first_pixel=args.first_pixel, progress=progress
+            )
+        else:
+            images, classes = read_yolo(args.folder, split=args.split, progress=progress)
+    labelled = None
+    if args.labelled is not None:
+        labelled = tuple(name.strip() for name in args.labelled.split(",") if name.strip())
+    terms = SourceTerms(
+        source=args.source or args.folder.resolve().name,
+        scanner=args.scanner,
+        labelled=labelled,
+        origin=args.origin,
+    )
+    dataset = write_coco(args.out, images, classes, terms, force=args.force)
+    sys.stdout.write(_summary(args.out, dataset))
+    return 0
+
+
+def _summary(path: Path, dataset: DataSet) -> str:
+    counts = np.zeros(len(dataset.classes), dtype=np.int64)
+    for image in dataset.images:
+        np.add.at(counts, image.annotations.class_ids, 1)
+    classes = ", ".join(f"{name} {count}" for name, count in zip(dataset.classes.names, counts, strict=True))
+    lines = [f"{path}: {len(dataset)} images, {counts.sum()} boxes ({classes})", *dataset.notes]
+    return "".join(f"{line}\n" for line in lines)
