@@ -2,8 +2,8 @@
 
 A bundled or cached model called NAME is a folder NAME with `NAME.onnx`, its checksum `NAME.sha256` (as
 sha256sum writes it), and where they exist `NAME.points.json` (operating points), `card.md` and `TERMS.md`.
-The cache is `$CARGOSIGHT_HOME/models`, by default `~/.cache/cargosight/models`. A file that does not match its
-checksum, or whose operating points belong to another file, is never handed out.
+The cache is `$CARGOSIGHT_HOME/models`, by default `~/.cache/cargosight/models`. A file that does not
+match its checksum, or whose operating points belong to another file, is never handed out.
 """
 
 import os

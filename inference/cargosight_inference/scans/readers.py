@@ -1,0 +1,276 @@
+"""From a file to a `Scan`.
+
+The content decides which reader is used. In turn: the format by magic number, size and integrity by the
+header, the pixel limit, decoding, and what the numbers mean:
+
+- 8-bit grey, and 8-bit colour whose channels are equal, is `display_grey`; other 8-bit colour is
+`pseudocolour`.
+- 16-bit grey is raw detector counts and becomes `transmission`; two 16-bit TIFF pages are two energies.
+- `.npy` files hold any of the three; see `npy` for the shapes and dtypes.
+
+EXIF rotation is not applied, so that boxes are in the file's own pixels; the scan's assumptions say when
+there was one.
+"""
+
+import errno
+import hashlib
+import math
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cargosight_inference.scans.decode import decode_still, decode_tiff_pages
+from cargosight_inference.scans.npy import npy_array, npy_header
+from cargosight_inference.scans.scan import Kind, Polarity, Scan, Subject
+from cargosight_inference.scans.sniff import (
+    SUPPORTED,
+    Format,
+    bmp_header,
+    identify,
+    jpeg_header,
+    png_header,
+    webp_header,
+)
+from cargosight_inference.scans.tiff import TiffPage, parse_tiff
+from cargosight_inference.scans.transmission import counts_to_transmission
+from cargosight_models.errors import ScanError, UsageError
+
+_STILLS = {"JPEG": jpeg_header, "PNG": png_header, "WebP": webp_header, "BMP": bmp_header}
+_BYTES_PER_PIXEL = 16  # the fattest pixel that is read: two energies in float64
+_SPARE_BYTES = 64 << 20
+_EQUAL_WITHIN = 8
+_COLOURED_SHARE = 0.001
+_GRID = 96
+_PAGE_ORDER = "page 0 is the more penetrating energy, page 1 the other"
+_CHANNEL_ORDER = "channel 0 is the more penetrating energy, channel 1 the other"
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """Settings of the readers.
+
+    Attributes:
+        subject: what was scanned, told by the caller.
+        max_pixels: files of more pixels are refused before they are decoded.
+        air_level: counts in air of 16-bit scans, None to estimate it.
+        polarity: whether air is bright or dark, None to find out (16-bit) or to take air as bright (8-bit).
+    """
+
+    subject: Subject = "unknown"
+    max_pixels: int = 200_000_000
+    air_level: float | None = None
+    polarity: Polarity | None = None
+
+    def __post_init__(self) -> None:
+        if self.subject not in get_args(Subject):
+            raise UsageError(
+                f"the subject is {self.subject!r}; expected one of {', '.join(get_args(Subject))}"
+            )
+        if self.max_pixels < 1:
+            raise UsageError(f"the pixel limit is {self.max_pixels}; expected 1 or more")
+        if self.air_level is not None and not (math.isfinite(self.air_level) and self.air_level > 0.0):
+            raise UsageError(f"the air level is {self.air_level}; expected a positive number of counts")
+        if self.polarity is not None and self.polarity not in get_args(Polarity):
+            raise UsageError(
+                f"the polarity is {self.polarity!r}; expected one of {', '.join(get_args(Polarity))}"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class _Meaning:
+    """Decoded pixels, and what they mean."""
+
+    pixels: npt.NDArray[Any]
+    kind: Kind
+    polarity: Polarity
+    assumptions: tuple[str, ...]
+
+
+_DEFAULTS = ReadOptions()
+
+
+def read_scan(path: str | Path, options: ReadOptions = _DEFAULTS) -> Scan:
+    """Read a file.
+
+    Args:
+        path: of a JPEG, PNG, WebP, BMP, TIFF or .npy file, under any name.
+        options: settings of the readers.
+
+    Raises:
+        ScanError: the file is missing, no regular file, unreadable, damaged, too large, or of no kind
+            that is read. The message does not repeat the path, which is attached as a note.
+    """
+    try:
+        return read_scan_bytes(_read_file(Path(path), options.max_pixels), options, str(path))
+    except ScanError as error:
+        error.add_note(f"in {path}")
+        raise
+
+
+def read_scan_bytes(data: bytes, options: ReadOptions = _DEFAULTS, path: str | None = None) -> Scan:
+    """Read the bytes of a file; `path` is only recorded.
+
+    Raises:
+        ScanError: as `read_scan`.
+    """
+    format_ = identify(data)
+    if format_ == "TIFF":
+        meaning = _read_tiff(data, options)
+    elif format_ == "npy":
+        meaning = _read_npy(data, options)
+    else:
+        meaning = _read_still(data, format_, options)
+    return Scan(
+        pixels=meaning.pixels,
+        kind=meaning.kind,
+        subject=options.subject,
+        path=path,
+        sha256=hashlib.sha256(data).hexdigest(),
+        polarity=meaning.polarity,
+        assumptions=meaning.assumptions,
+    )
+
+
+def _read_file(path: Path, max_pixels: int) -> bytes:
+    """Return a file's bytes; what is no regular file, or too large for the pixel limit, is not opened."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            what = (
+                "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file (a pipe, socket or device)"
+            )
+            raise ScanError(f"the path is {what}; expected a file: {SUPPORTED}")
+        most = max_pixels * _BYTES_PER_PIXEL + _SPARE_BYTES
+        if status.st_size > most:
+            raise ScanError(
+                f"the file has {status.st_size:,} bytes; a scan of at most {max_pixels:,} pixels has "
+                "fewer than "
+                f"{most:,}; raise the pixel limit if it is a scan"
+            )
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise ScanError("there is no such file; check the path") from error
+    except OSError as error:
+        reason = error.strerror or errno.errorcode.get(error.errno or 0, "unknown reason")
+        raise ScanError(f"the file cannot be read ({reason}); check its permissions and the disk") from error
+    except ValueError as error:  # a path with a zero byte in it
+        raise ScanError(f"the path is malformed ({error}); check it") from error
+
+
+def _demand_limit(what: str, width: int, height: int, total: int, options: ReadOptions) -> None:
+    if total > options.max_pixels:
+        raise ScanError(
+            f"the {what} has {width} x {height} pixels, {total:,} to decode; the limit is "
+            f"{options.max_pixels:,}; raise "
+            "it if the file is a scan"
+        )
+
+
+def _read_still(data: bytes, format_: Format, options: ReadOptions) -> _Meaning:
+    header = _STILLS[format_](data)
+    _demand_limit(format_, header.width, header.height, header.width * header.height, options)
+    pixels, laid = decode_still(data, header)
+    if pixels.dtype == np.uint16:
+        return _from_counts((pixels,), options, _orientation_note(header.orientation))
+    return _from_display(pixels, options, header.orientation, transparent=laid)
+
+
+def _read_tiff(data: bytes, options: ReadOptions) -> _Meaning:
+    tiff = parse_tiff(data)
+    first = tiff.pages[0]
+    _demand_limit("TIFF", first.width, first.height, tiff.total_pixels, options)
+    if len(tiff.pages) > 1 and not _are_two_energies(tiff.pages):
+        sizes = ", ".join(f"{page.width} x {page.height} of {page.bits} bits" for page in tiff.pages)
+        raise ScanError(
+            f"the TIFF has {len(tiff.pages)} pages ({sizes}); expected one image, or two 16-bit grey "
+            "pages of one size "
+            "(two energies); save those alone"
+        )
+    decoded = decode_tiff_pages(data, tiff, tiff.pages)
+    if first.bits == 8:
+        return _from_display(decoded[0][0], options, first.orientation, transparent=decoded[0][1])
+    notes = _orientation_note(first.orientation)
+    if len(tiff.pages) == 2:
+        notes = (_PAGE_ORDER, *notes)
+    return _from_counts(
+        tuple(pixels for pixels, _ in decoded), options, notes, zero_is_white=first.zero_is_white
+    )
+
+
+def _are_two_energies(pages: tuple[TiffPage, ...]) -> bool:
+    first, second = pages[:2]
+    return len(pages) == 2 and first.bits == second.bits == 16 and (first.width, first.height,
+    first.orientation) == (
+        second.width, second.height, second.orientation,
+    )  # fmt: skip
+
+
+def _read_npy(data: bytes, options: ReadOptions) -> _Meaning:
+    header = npy_header(data)
+    _demand_limit(".npy file", header.width, header.height, header.width * header.height, options)
+    array = npy_array(data, header)
+    if array.dtype == np.uint8:
+        return _from_display(array, options, 1, transparent=False)
+    planes = array[:, :, None] if array.ndim == 2 else array
+    notes: tuple[str, ...] = (_CHANNEL_ORDER,) if planes.shape[2] == 2 else ()
+    if array.dtype == np.uint16:
+        return _from_counts(tuple(np.moveaxis(planes, 2, 0)), options, notes)
+    low, high = float(planes.min()), float(planes.max())
+    if not (low >= 0.0 and high <= 1.0):  # also false for NaN
+        raise ScanError(
+            f"the .npy file holds floating-point numbers from {low:g} to {high:g}; expected transmission "
+            "in [0, 1] with "
+            "1 for air; divide the counts by the air level or save them as uint16"
+        )
+    notes += ("floating-point numbers are transmission, 1 for air",)
+    return _Meaning(planes.astype(np.float32), "transmission", "air_bright", notes)
+
+
+def _from_counts(
+    channels: tuple[npt.NDArray[np.uint16], ...],
+    options: ReadOptions,
+    notes: tuple[str, ...],
+    *,
+    zero_is_white: bool = False,
+) -> _Meaning:
+    found = counts_to_transmission(
+        channels, air_level=options.air_level, polarity=options.polarity, zero_is_white=zero_is_white
+    )
+    return _Meaning(found.pixels, "transmission", found.polarity, notes + found.assumptions)
+
+
+def _from_display(
+    pixels: npt.NDArray[np.uint8], options: ReadOptions, orientation: int, *, transparent: bool
+) -> _Meaning:
+    notes = _orientation_note(orientation)
+    if transparent:
+        notes += ("transparent pixels laid over white",)
+    polarity: Polarity = options.polarity or "air_bright"
+    if pixels.ndim == 3 and channels_equal(pixels):
+        pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+    return _Meaning(pixels, "display_grey" if pixels.ndim == 2 else "pseudocolour", polarity, notes)
+
+
+def channels_equal(rgb: npt.NDArray[np.uint8]) -> bool:
+    """Return whether an image (H, W, 3) uint8 is grey, judged on a grid of about 96 x 96 of its pixels.
+
+    A pixel is grey when its channels lie within 8 of each other: lossy codecs move them apart by one or
+    two, while real pseudo-colour has more than a tenth of its pixels beyond. One coloured sample in a
+    thousand is let pass.
+    """
+    height, width, _ = rgb.shape
+    grid = rgb[:: max(1, height // _GRID), :: max(1, width // _GRID)]
+    red, green, blue = grid[..., 0], grid[..., 1], grid[..., 2]
+    spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
+    return int(np.count_nonzero(spread > _EQUAL_WITHIN)) <= _COLOURED_SHARE * spread.size
+
+
+def _orientation_note(orientation: int) -> tuple[str, ...]:
+    if orientation == 1:
+        return ()
+    return (f"the file's orientation tag {orientation} was not applied; boxes are in the file's own pixels",)
