@@ -86,11 +86,12 @@ def pseudocolour(
     to_mixed = _ramp(ratio, scale.organic, scale.mixed)
     to_metal = _ramp(ratio, scale.mixed, scale.metal)
     mean = (high + low) * np.float32(-0.5)
-    # The exponent of a channel is orange + to_mixed * (green - orange) + to_metal * (blue - green), times
-    # the mean.
-    rgb = cv2.exp(cv2.transform(cv2.merge([mean, mean * to_mixed, mean * to_metal]), _BLEND))
+    # Exponents are orange + to_mixed * (green - orange) + to_metal * (blue - green), all times the mean.
+    rgb: npt.NDArray[np.float32] = np.asarray(
+        cv2.exp(cv2.transform(cv2.merge([mean, mean * to_mixed, mean * to_metal]), _BLEND)), dtype=np.float32
+    )
     rgb *= _ramp(transmission[:, :, 0], _BLACK, _CLEAR)[:, :, None]
-    return np.asarray(rgb, dtype=np.float32)
+    return rgb
 
 
 def _ramp(values: npt.NDArray[np.float32], start: float, end: float) -> npt.NDArray[np.float32]:
