@@ -172,15 +172,14 @@ def png_chunks(data: bytes, *, verify: bool = True) -> Iterator[tuple[bytes, int
             raise ScanError(f"the PNG is cut off: {len(data):,} bytes and no IEND chunk; copy the file again")
         (length,) = struct.unpack_from(">I", data, at)
         name, start, end = data[at + 4 : at + 8], at + 8, at + 8 + length
+        called = name.decode("latin-1")
         if end + 4 > len(data):
             raise ScanError(
-                f"the PNG is cut off: its {name.decode('latin-1')!r} chunk ends at byte {end + 4:,} of {len(data):,}; copy "
-                "the file again"
+                f"the PNG is cut off: its {called!r} chunk ends at byte {end + 4:,} of {len(data):,}; copy the "
+                "file again"
             )
         if verify and zlib.crc32(view[at + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
-            raise ScanError(
-                f"the PNG is damaged: the checksum of its {name.decode('latin-1')!r} chunk is wrong; copy the file again"
-            )
+            raise ScanError(f"the PNG is damaged: the checksum of {called!r} is wrong; copy the file again")
         yield name, start, end
         if name == b"IEND":
             return
@@ -237,9 +236,7 @@ def webp_header(data: bytes) -> ImageHeader:
         name, length = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
         body = data[at + 8 : min(at + 8 + length, at + 8 + 16)]
         if at + 8 + length > total:
-            raise ScanError(
-                f"the WebP is damaged: its {name.decode('latin-1')!r} chunk goes past its end; copy the file again"
-            )
+            raise ScanError("the WebP is damaged: one of its chunks goes past its end; copy the file again")
         if name == b"VP8X" and length >= 10:
             if body[0] & 0x02:
                 raise ScanError("the WebP is an animation; expected one image; save the frame that counts")
