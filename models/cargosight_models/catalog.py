@@ -73,8 +73,8 @@ def find_model(name_or_path: str | Path) -> ModelFile:
         if text not in places:
             hint = nearest_spelling(text, tuple(places))
             raise CatalogError(
-                f"there is no model called {text!r}{hint}; known are {_known()}; a file is given by a path "
-                "that ends in .onnx"
+                f"there is no model called {text!r}{hint}; known are {_known()}; a file is given by a "
+                "path that ends in .onnx"
             )
         model = _examine(text, *places[text])
     if model.problem is not None:

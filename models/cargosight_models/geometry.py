@@ -38,8 +38,8 @@ def as_boxes(boxes: npt.ArrayLike) -> FloatArray:
     if inverted.any():
         row = int(np.flatnonzero(inverted)[0])
         raise ValueError(
-            f"box {row} is {array[row].tolist()}; expected x1 <= x2 and y1 <= y2 "
-            "(is it given as x, y, width, height?)"
+            f"box {row} is {array[row].tolist()}; expected x1 <= x2 and y1 <= y2 (is it given as x, y, "
+            "width, height?)"
         )
     return array
 

@@ -51,8 +51,8 @@ class OperatingPoint:
                 )
             if self.name != f"pfa={self.wanted_pfa:g}":
                 raise CatalogError(
-                    f"the point for a PFA of {self.wanted_pfa:g} is named {self.name!r}; "
-                    f"expected 'pfa={self.wanted_pfa:g}'"
+                    f"the point for a PFA of {self.wanted_pfa:g} is named {self.name!r}; expected "
+                    f"'pfa={self.wanted_pfa:g}'"
                 )
         if not isinstance(self.thresholds, Mapping) or not self.thresholds:
             raise CatalogError(f"the point {self.name!r} has no thresholds; expected one for each class")
@@ -91,8 +91,8 @@ class Sidecar:
             raise CatalogError(f"a sidecar's fingerprint is {self.fingerprint!r}; expected 64 hex digits")
         if self.schema != SCHEMA:
             raise CatalogError(
-                f"the sidecar's schema is {self.schema!r}; this version reads {SCHEMA}; upgrade cargosight "
-                "or choose the operating points again"
+                f"the sidecar's schema is {self.schema!r}; this version reads {SCHEMA}; upgrade "
+                "cargosight or choose the operating points again"
             )
         names = [point.name for point in self.operating_points]
         if not names or len(set(names)) != len(names):

@@ -67,8 +67,7 @@ def decode_still(data: bytes, header: ImageHeader) -> tuple[Pixels, bool]:
     if pixels.shape[:2] != (header.height, header.width):
         raise ScanError(
             f"the {header.format} decodes to {pixels.shape[1]} x {pixels.shape[0]} pixels where its "
-            "header says "
-            f"{header.width} x {header.height}; it is damaged, copy the file again"
+            f"header says {header.width} x {header.height}; it is damaged, copy the file again"
         )
     if header.format == "JPEG":
         _demand_whole_jpeg(data, pixels, flags)

@@ -113,8 +113,7 @@ def _parse_header(header: bytes) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
     if not isinstance(descr, str) or "O" in descr:
         raise ScanError(
             f"the .npy file holds Python objects or records, which are never loaded; expected {_ALLOWED}; "
-            "save a "
-            "plain numeric array"
+            "save a plain numeric array"
         )
     if not _DTYPE.fullmatch(descr):
         raise ScanError(f"the .npy file has the dtype {descr!r}; expected {_ALLOWED}; convert it")

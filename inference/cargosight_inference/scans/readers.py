@@ -149,8 +149,7 @@ def _read_file(path: Path, max_pixels: int) -> bytes:
         if status.st_size > most:
             raise ScanError(
                 f"the file has {status.st_size:,} bytes; a scan of at most {max_pixels:,} pixels has "
-                "fewer than "
-                f"{most:,}; raise the pixel limit if it is a scan"
+                f"fewer than {most:,}; raise the pixel limit if it is a scan"
             )
         return path.read_bytes()
     except FileNotFoundError as error:
@@ -166,8 +165,7 @@ def _demand_limit(what: str, width: int, height: int, total: int, options: ReadO
     if total > options.max_pixels:
         raise ScanError(
             f"the {what} has {width} x {height} pixels, {total:,} to decode; the limit is "
-            f"{options.max_pixels:,}; raise "
-            "it if the file is a scan"
+            f"{options.max_pixels:,}; raise it if the file is a scan"
         )
 
 
@@ -188,8 +186,7 @@ def _read_tiff(data: bytes, options: ReadOptions) -> _Meaning:
         sizes = ", ".join(f"{page.width} x {page.height} of {page.bits} bits" for page in tiff.pages)
         raise ScanError(
             f"the TIFF has {len(tiff.pages)} pages ({sizes}); expected one image, or two 16-bit grey "
-            "pages of one size "
-            "(two energies); save those alone"
+            "pages of one size (two energies); save those alone"
         )
     decoded = decode_tiff_pages(data, tiff, tiff.pages)
     if first.bits == 8:
@@ -224,8 +221,7 @@ def _read_npy(data: bytes, options: ReadOptions) -> _Meaning:
     if not (low >= 0.0 and high <= 1.0):  # also false for NaN
         raise ScanError(
             f"the .npy file holds floating-point numbers from {low:g} to {high:g}; expected transmission "
-            "in [0, 1] with "
-            "1 for air; divide the counts by the air level or save them as uint16"
+            "in [0, 1] with 1 for air; divide the counts by the air level or save them as uint16"
         )
     notes += ("floating-point numbers are transmission, 1 for air",)
     return _Meaning(planes.astype(np.float32), "transmission", "air_bright", notes)

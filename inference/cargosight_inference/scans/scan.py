@@ -110,6 +110,6 @@ def _check_pixels(pixels: npt.NDArray[Any], kind: Kind) -> None:
         low, high = float(pixels.min()), float(pixels.max())
         if not (low >= 0.0 and high <= 1.0):  # also false for NaN
             raise ValueError(
-                f"transmission spans {low} to {high}; expected [0, 1] with 1 for air "
-                "(divide raw counts by the air level)"
+                f"transmission spans {low} to {high}; expected [0, 1] with 1 for air (divide raw counts "
+                "by the air level)"
             )

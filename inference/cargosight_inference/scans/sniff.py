@@ -175,8 +175,8 @@ def png_chunks(data: bytes, *, verify: bool = True) -> Iterator[tuple[bytes, int
         called = name.decode("latin-1")
         if end + 4 > len(data):
             raise ScanError(
-                f"the PNG is cut off: its {called!r} chunk ends at byte {end + 4:,} of {len(data):,}; copy the "
-                "file again"
+                f"the PNG is cut off: its {called!r} chunk ends at byte {end + 4:,} of {len(data):,}; "
+                "copy the file again"
             )
         if verify and zlib.crc32(view[at + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
             raise ScanError(f"the PNG is damaged: the checksum of {called!r} is wrong; copy the file again")
@@ -283,8 +283,7 @@ def bmp_header(data: bytes) -> ImageHeader:
     if bits not in (1, 4, 8, 16, 24, 32) or compression not in (0, 3):
         raise ScanError(
             f"the BMP has {bits} bits a pixel and compression {compression}; expected an uncompressed one "
-            "of 1 to 32 "
-            "bits; save it as PNG"
+            "of 1 to 32 bits; save it as PNG"
         )
     end = start + (width * bits + 31) // 32 * 4 * height
     if end > len(data) or start < 14 + info_size:

@@ -16,6 +16,8 @@ import numpy.typing as npt
 from cargosight_models.errors import ScanError
 
 _MOST_PAGES = 16
+_MOST_ENTRIES = 4096  # of a directory; real ones have about twenty
+_MOST_VALUES = 1 << 22  # of a tag; a scan of 200 million pixels has fewer strips
 _FIELD_BYTES = {
     1: 1,
     2: 1,
@@ -38,6 +40,7 @@ _WHOLE_NUMBERS = {1: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8", 18: "u8"}
 _DEFLATE = (8, 32946)
 _COMPRESSIONS = {1: "none", 5: "LZW", 7: "JPEG", 8: "Deflate", 32946: "Deflate", 32773: "PackBits"}
 _ORIENTATION = 274
+_TAGS = (254, 256, 257, 258, 259, 262, 273, _ORIENTATION, 277, 278, 279, 284, 322, 323, 324, 325, 339)
 
 ByteOrder = Literal["<", ">"]
 IndexArray = npt.NDArray[np.uint64]
@@ -122,8 +125,7 @@ def parse_tiff(data: bytes) -> TiffFile:
         if at in seen or len(seen) >= _MOST_PAGES:
             raise ScanError(
                 f"the TIFF has more than {_MOST_PAGES} pages or a directory that points to itself; "
-                "expected one "
-                "image or two energies; save those alone"
+                "expected one image or two energies; save those alone"
             )
         seen.add(at)
         directory = _Directory(data, at, order, big)
@@ -175,6 +177,8 @@ class _Directory:
         try:
             (count,) = struct.unpack_from(order + count_format, data, at)
             start = at + struct.calcsize(order + count_format)
+            if count > _MOST_ENTRIES:
+                raise ScanError(f"the TIFF is damaged: a directory of {count:,} tags; copy the file again")
             self.next: int = struct.unpack_from(
                 order + ("Q" if big else "I"), data, start + entry_size * count
             )[0]
@@ -192,10 +196,13 @@ class _Directory:
                 if value_at + size > len(data):
                     raise ScanError(
                         f"the TIFF is cut off: tag {tag} ends at byte {value_at + size:,} of "
-                        f"{len(data):,}; copy the "
-                        "file again"
+                        f"{len(data):,}; copy the file again"
                     )
-            if kind in _WHOLE_NUMBERS:
+            if tag in _TAGS and kind in _WHOLE_NUMBERS:
+                if length > _MOST_VALUES:
+                    raise ScanError(
+                        f"the TIFF has {length:,} values of tag {tag}; it is damaged, copy it again"
+                    )
                 dtype = np.dtype(_WHOLE_NUMBERS[kind]).newbyteorder(order)
                 found = np.frombuffer(data, dtype, length, value_at).astype(np.uint64)
                 self._values[tag] = found
@@ -223,22 +230,20 @@ class _Directory:
         if offsets.size != lengths.size or offsets.size < wanted:
             raise ScanError(
                 f"the TIFF lists {offsets.size} offsets and {lengths.size} lengths for {wanted} pieces of "
-                "its image; "
-                "it is damaged, copy the file again"
+                "its image; it is damaged, copy the file again"
             )
         offsets, lengths = offsets[:wanted], lengths[:wanted]
         size = np.uint64(len(self._data))
         outside = (offsets > size) | (lengths > size - np.minimum(offsets, size)) | (lengths == 0)
         if outside.any():
             raise ScanError(
-                f"the TIFF is cut off: {int(outside.sum())} of {wanted} pieces of its image lie outside its "
-                f"{len(self._data):,} bytes; copy the file again"
+                f"the TIFF is cut off: {int(outside.sum())} of {wanted} pieces of its image lie outside "
+                f"its {len(self._data):,} bytes; copy the file again"
             )
         if self.one(259, 1) == 1 and not tiled and int(lengths.sum()) < row_bytes * height:
             raise ScanError(
                 f"the TIFF holds {int(lengths.sum()):,} bytes of pixels where {row_bytes * height:,} are "
-                "due; copy the "
-                "file again"
+                "due; copy the file again"
             )
         return offsets, lengths
 
@@ -266,8 +271,7 @@ def _page(directory: _Directory, index: int) -> tuple[TiffPage | None, int, int]
     if not grey and not colour:
         raise ScanError(
             f"page {index} of the TIFF has {samples} samples of {bits or 'mixed'} bits and photometric "
-            f"{photometric}; "
-            "expected 8- or 16-bit grey or 8-bit RGB; save it so"
+            f"{photometric}; expected 8- or 16-bit grey or 8-bit RGB; save it so"
         )
     if directory.one(339, 1) != 1:
         raise ScanError(
@@ -279,8 +283,7 @@ def _page(directory: _Directory, index: int) -> tuple[TiffPage | None, int, int]
     if compression not in _COMPRESSIONS:
         raise ScanError(
             f"page {index} of the TIFF has compression {compression}; expected none, LZW, Deflate, "
-            "PackBits or JPEG; "
-            "save it so"
+            "PackBits or JPEG; save it so"
         )
     offsets, lengths = directory.demand_data(width, height, (width * samples * bits + 7) // 8)
     orientation = directory.one(_ORIENTATION, 1)
