@@ -155,9 +155,11 @@ def check_deflate(data: bytes, page: TiffPage) -> None:
         unpacker = zlib.decompressobj()
         left: bytes | memoryview = view[offset : offset + length]
         try:
-            while left and not unpacker.eof:
-                unpacker.decompress(left, 1 << 20)  # in pieces: a bomb of zeros must not fill the memory
+            while not unpacker.eof:
+                piece = unpacker.decompress(left, 1 << 20)  # a bomb of zeros must not fill the memory
                 left = unpacker.unconsumed_tail
+                if not piece and not left:
+                    break
         except zlib.error as error:
             raise ScanError(
                 f"the TIFF is damaged: a strip does not unpack ({error}); copy the file again"
