@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from cargosight_inference.progress import Progress
 from cargosight_training.datasets.records import ORIGINS, DataSet
 from cargosight_training.datasets.voc import read_voc
 from cargosight_training.datasets.writing import SourceTerms, write_coco
 from cargosight_training.datasets.yolo import read_yolo
-from cargosight_training.evaluation.progress import ProgressLine
 
 SUMMARY = "convert a Pascal VOC or YOLO folder to COCO JSON"
 
@@ -47,13 +47,21 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         DataSetError: Something in the folder is wrong; nothing was written.
     """
-    with ProgressLine("reading images", sys.stderr) as progress:
+    bar = Progress()
+
+    def show(_: int, total: int) -> None:
+        bar.total = total
+        bar.advance()
+
+    try:
         if args.format == "voc":
             images, classes = read_voc(
-                args.folder, split=args.split, first_pixel=args.first_pixel, progress=progress
+                args.folder, split=args.split, first_pixel=args.first_pixel, progress=show
             )
         else:
-            images, classes = read_yolo(args.folder, split=args.split, progress=progress)
+            images, classes = read_yolo(args.folder, split=args.split, progress=show)
+    finally:
+        bar.erase()
     labelled = None
     if args.labelled is not None:
         labelled = tuple(name.strip() for name in args.labelled.split(",") if name.strip())

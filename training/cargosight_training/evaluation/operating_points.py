@@ -73,8 +73,8 @@ def fit(scan_scores: FloatArray, labelled: BoolArray, present: BoolArray, wanted
     clean = clean_scans(labelled, present)
     if not clean.any():
         raise DataSetError(
-            "there is no clean scan (one without a box, from a source that labels something), so no rate of "
-            "false alarms on clean bags can be fitted; add scans of bags without items"
+            "there is no clean scan (one without a box, from a source that labels something), so no rate "
+            "of false alarms on clean bags can be fitted; add scans of bags without items"
         )
     columns = [scan_scores[negative[:, class_id], class_id] for class_id in range(scan_scores.shape[1])]
     allowed = allowed_alarms(int(clean.sum()), wanted_pfa)
@@ -211,8 +211,8 @@ def choose(
     scored = matched.scored
     if int(scored.clean.sum()) < 2:
         raise DataSetError(
-            f"{int(scored.clean.sum())} clean scans found, expected 2 or more (and 100 for a rate "
-            "of 1 %) to choose operating points; a clean scan has no box and comes from a source that labels something"
+            f"{int(scored.clean.sum())} clean scans found, expected 2 or more (and 100 for a rate of 1 %) to "
+            "choose operating points; a clean scan has no box and comes from a source that labels something"
         )
     # Clean scans are dealt apart, so that no fold holds all of them.
     clean = scored.clean

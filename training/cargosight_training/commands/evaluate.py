@@ -1,0 +1,224 @@
+"""`cargosight evaluate`: how good a model is on labelled scans, and at which thresholds it should run."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cargosight_inference.progress import Progress
+from cargosight_models.errors import DataSetError, UsageError
+from cargosight_models.operating_points import Sidecar, sidecar_path
+from cargosight_training.datasets.coco import merge, only, read_coco, without
+from cargosight_training.datasets.records import DataSet
+from cargosight_training.evaluation.bootstrap import SAMPLES
+from cargosight_training.evaluation.figures import Average, ClassFigures
+from cargosight_training.evaluation.intervals import Rate
+from cargosight_training.evaluation.rates import WANTED_PFA
+from cargosight_training.evaluation.results import REFERENCE_PFA, Evaluation, Part, describe, evaluate
+from cargosight_training.evaluation.run import open_inspector
+
+SUMMARY = "Measure a model on labelled scans; choose its operating points."
+
+_EPILOG = """\
+Every scan goes through the same pipeline as in use. For each class only the scans count whose source labels
+it (the table `sources` of the annotation file); averages use the classes with 20 boxes or more. GROUP is a
+source, or source/scanner, such as six-scanners/3.
+
+With --out, DIR gets evaluation.json and report.html, one file to open in any browser.
+
+With --choose-operating-points the thresholds for false-alarm rates of 1, 5 and 10 % of clean scans, with
+the rates measured, are written into the sidecar beside the model file (MODEL.points.json).
+
+exit code: 0 done, 2 misuse or wrong data, 130 interrupted."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `evaluate`."""
+    parser.epilog = _EPILOG
+    parser.add_argument("model", metavar="MODEL", help="model by catalog name, or an .onnx file")
+    parser.add_argument(
+        "--data", type=Path, nargs="+", required=True, metavar="FILE.json", help="COCO annotation files"
+    )
+    parser.add_argument(
+        "--images",
+        type=Path,
+        metavar="DIR",
+        help="where file names start (default: `images` beside each file)",
+    )
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="GROUP", help="only this group; may be repeated"
+    )
+    parser.add_argument(
+        "--without", action="append", default=[], metavar="GROUP", help="without this group; may be repeated"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write evaluation.json and report.html there")
+    parser.add_argument("--json", action="store_true", help="write the figures as JSON to stdout")
+    parser.add_argument(
+        "--choose-operating-points", action="store_true", help="write thresholds into the model's sidecar"
+    )
+    parser.add_argument(
+        "--samples", type=int, default=SAMPLES, help=f"bootstrap samples, 0 for none (default: {SAMPLES})"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of folds and bootstrap (default: 0)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; returns the exit code.
+
+    Raises:
+        CargosightError: The model or the data is wrong; nothing was written.
+    """
+    if args.samples < 0:
+        raise UsageError(f"--samples {args.samples} found; expected 0 or more")
+    dataset = load_data(args.data, images=args.images, chosen=args.only, left_out=args.without)
+    inspector = open_inspector(args.model)
+    bar = Progress()
+
+    def show(_: int, total: int) -> None:
+        bar.total = total
+        bar.advance()
+
+    try:
+        evaluation = evaluate(
+            inspector,
+            dataset,
+            only=args.only,
+            without=args.without,
+            samples=args.samples,
+            seed=args.seed,
+            progress=show,
+        )
+    finally:
+        bar.erase()
+    written = []
+    if args.choose_operating_points:
+        written.append(write_operating_points(evaluation, inspector.model.path))
+    if args.out is not None:
+        written += write_report(evaluation, args.out)
+    if args.json:
+        sys.stdout.write(json.dumps(evaluation.to_dict(), allow_nan=False) + "\n")
+    else:
+        sys.stdout.write(summary(evaluation))
+        sys.stdout.writelines(f"wrote {path}\n" for path in written)
+    return 0
+
+
+def load_data(
+    paths: list[Path], *, images: Path | None = None, chosen: list[str], left_out: list[str]
+) -> DataSet:
+    """Read and join annotation files and choose groups.
+
+    Raises:
+        DataSetError: A file is wrong, or a group does not exist.
+    """
+    dataset = merge([read_coco(path, images_dir=images) for path in paths])
+    if chosen:
+        dataset = only(dataset, chosen)
+    return without(dataset, left_out) if left_out else dataset
+
+
+def write_operating_points(evaluation: Evaluation, model_path: Path) -> Path:
+    """Write the fitted points into the model's sidecar; real scans where there are any. Returns the sidecar.
+
+    Raises:
+        DataSetError: No points can be fitted to the data.
+    """
+    part = evaluation.parts[0]
+    if not part.points:
+        raise DataSetError(f"no operating points were chosen: {part.points_missing}")
+    sidecar = Sidecar(
+        fingerprint=str(evaluation.model["fingerprint"]),
+        operating_points=part.points,
+        default=f"pfa={REFERENCE_PFA:g}",
+    )
+    path = sidecar_path(model_path)
+    sidecar.write(path)
+    return path
+
+
+def write_report(evaluation: Evaluation, folder: Path) -> list[Path]:
+    """Write evaluation.json and report.html; returns both paths."""
+    from cargosight_training.evaluation.report import render
+
+    folder.mkdir(parents=True, exist_ok=True)
+    figures, report = folder / "evaluation.json", folder / "report.html"
+    report.write_text(render(evaluation), encoding="utf-8")
+    figures.write_text(json.dumps(evaluation.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return [figures, report]
+
+
+def summary(evaluation: Evaluation) -> str:
+    """The headline figures and a table by class, as text for a terminal."""
+    lines = [
+        f"{evaluation.model['name']} ({evaluation.model['precision']}, "
+        f"{str(evaluation.model['fingerprint'])[:12]})"
+    ]
+    for part in evaluation.parts:
+        lines += [
+            "",
+            describe(part.scored, evaluation.data),
+            *_averages(part),
+            *_alarms(part),
+            "",
+            *_table(part),
+        ]
+    lines += [f"note: {note}" for note in evaluation.notes]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _averages(part: Part) -> list[str]:
+    figures = part.figures
+    return [
+        _average(figures.headline, "classes with 20 boxes or more"),
+        _average(figures.all_classes, "classes with a box"),
+    ]
+
+
+def _average(average: Average, which: str) -> str:
+    if average.map50 is None or average.map is None:
+        return f"no {which}"
+    interval = average.map50_interval
+    span = "" if interval is None else f" [{interval.low:.3f} to {interval.high:.3f}]"
+    return f"mAP50 {average.map50:.3f}{span}, mAP {average.map:.3f} over {len(average.classes)} {which}"
+
+
+def _alarms(part: Part) -> list[str]:
+    lines = [
+        f"{point.name}: {_share(point.measured['clean_scans'])} of clean scans alarm (cross-fitted)"
+        for point in part.points
+    ]
+    lines += [
+        f"{name} of the model's sidecar: {_share(measured['clean_scans'])} of clean scans alarm here"
+        for name, measured in part.stored.items()
+        if measured["clean_scans"]["of"]
+    ]
+    return lines if part.points_missing is None else [*lines, f"no operating points: {part.points_missing}"]
+
+
+def _share(counted: Mapping[str, Any]) -> str:
+    low, high = counted["wilson95"]
+    return f"{counted['rate']:.1%} ({counted['count']}/{counted['of']}, {low:.1%} to {high:.1%})"
+
+
+def _table(part: Part) -> list[str]:
+    names = [one.name for one in part.figures.classes] or ["class"]
+    width = max(len(name) for name in [*names, "class"])
+    pd = "  ".join(f"PD@{pfa:.0%}".rjust(7) for pfa in WANTED_PFA)
+    lines = [f"{'class':<{width}}  boxes   AP50     AP  {pd}  scan AUC  look AUC"]
+    lines += [_class_row(one, width) for one in part.figures.classes if one.known and one.scans]
+    return lines
+
+
+def _class_row(one: ClassFigures, width: int) -> str:
+    rates = [rate.detected for rate in one.rates.total] or [Rate(0, 0)] * len(WANTED_PFA)
+    pd = "  ".join(("-" if rate.value is None else f"{rate.value:.1%}").rjust(7) for rate in rates)
+    look = None if one.look is None else one.look.auc
+    figures = "  ".join(_number(value).rjust(5) for value in (one.ap50, one.ap))
+    aucs = "  ".join(_number(value).rjust(8) for value in (one.scan_auc, look))
+    return f"{one.name:<{width}}  {one.boxes:>5}  {figures}  {pd}  {aucs}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
