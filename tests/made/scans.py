@@ -64,7 +64,7 @@ def transmission(
     names = list(MATERIALS)
     for index in range(items):
         shape = np.zeros((height, width), dtype=np.uint8)
-        x, y = random.integers(2 * margin, (width - 2 * margin, height - 2 * margin)).tolist()
+        x, y = (int(random.integers(margin, max(side - margin, margin + 1))) for side in (width, height))
         axes = random.integers(2, margin + 2, 2).tolist()
         cv2.ellipse(shape, (x, y), axes, float(random.uniform(0, 180)), 0, 360, 1, -1)
         areal_density = float(random.uniform(0.5, 3.0))  # g/cm2
@@ -208,6 +208,7 @@ def tiff_bytes(
     deflate: bool = False,
     photometric: int | None = None,
     tags: dict[int, tuple[int, list[int]]] | None = None,
+    page_tags: list[dict[int, tuple[int, list[int]]]] | None = None,
 ) -> bytes:
     """Return a TIFF of given pages, each one strip.
 
@@ -216,11 +217,12 @@ def tiff_bytes(
         order: `<` little endian, `>` big endian.
         deflate: whether strips are compressed.
         photometric: 0 white is zero, 1 black is zero, 2 RGB; by the channels when None.
-        tags: further or replaced tags as {tag: (3 short or 4 long, values)}.
+        tags: further or replaced tags of every page as {tag: (3 short or 4 long, values)}.
+        page_tags: the same page by page.
     """
     out = bytearray((b"II*\0" if order == "<" else b"MM\0*") + bytes(4))
     link = 4
-    for page in pages:
+    for index, page in enumerate(pages):
         samples = 1 if page.ndim == 2 else page.shape[2]
         strip = page.astype(page.dtype.newbyteorder(order)).tobytes()
         strip = zlib.compress(strip) if deflate else strip
@@ -239,6 +241,7 @@ def tiff_bytes(
             279: (4, [len(strip)]),
             **({338: (3, [2])} if samples in (2, 4) else {}),
             **(tags or {}),
+            **(page_tags[index] if page_tags else {}),
         }
         struct.pack_into(order + "I", out, link, len(out))
         link = _append_directory(out, entries, order)

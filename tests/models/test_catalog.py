@@ -7,7 +7,7 @@ import pytest
 from cargosight_models import catalog
 from cargosight_models.catalog import find_model, install_model, list_models
 from cargosight_models.contract import file_fingerprint
-from cargosight_models.errors import CatalogError, CargosightError, MissingExtraError
+from cargosight_models.errors import CargosightError, CatalogError, MissingExtraError
 from cargosight_models.operating_points import OperatingPoint, Sidecar, sidecar_path
 
 
@@ -55,7 +55,7 @@ def test_a_path(places):
 
 
 def test_unknown_names_list_what_exists(places):
-    with pytest.raises(CatalogError, match="no model called 'x'.*none"):
+    with pytest.raises(CatalogError, match=r"no model called 'x'.*none"):
         find_model("x")
     bundle(places, "baggage")
     with pytest.raises(CatalogError, match=r"'bagage' \(did you mean 'baggage'\?\); known are baggage"):
@@ -104,7 +104,7 @@ def test_install_refuses_bundled_names_and_other_files(places):
     source = model_file(places / "mine", "export")
     with pytest.raises(CatalogError, match="bundled"):
         install_model(source, "baggage")
-    with pytest.raises(CatalogError, match="ends in .onnx"):
+    with pytest.raises(CatalogError, match=r"ends in \.onnx"):
         install_model(sidecar_path(source), "site")
 
 
@@ -136,7 +136,7 @@ class TestBroken:
     def test_operating_points_of_another_file(self, places):
         path = model_file(places / "mine", "export")
         path.write_bytes(b"exported again")
-        with pytest.raises(CatalogError, match="operating points.*belong to"):
+        with pytest.raises(CatalogError, match=r"operating points.*belong to"):
             find_model(path)
 
     def test_unreadable_operating_points(self, places):

@@ -75,14 +75,14 @@ def test_a_newer_schema_asks_for_an_upgrade():
     + [("suppression", "iou"), ("training_data", 0, "terms")],
 )
 def test_every_missing_key_is_named(path):
-    with pytest.raises(ContractError, match=f"lacks the key '.*{path[-1]}'"):
+    with pytest.raises(ContractError, match=rf"lacks the key '.*{path[-1]}'"):
         Contract.from_json(changed(*path, remove=True))
 
 
 def test_an_unknown_key_is_named_with_the_nearest():
     with pytest.raises(ContractError, match=r"unknown key 'clases' \(did you mean 'classes'\?\)"):
         Contract.from_json(changed("clases", value=[]))
-    with pytest.raises(ContractError, match="unknown key 'input.mean'"):
+    with pytest.raises(ContractError, match=r"unknown key 'input\.mean'"):
         Contract.from_json(changed("input", "mean", value=0.5))
 
 

@@ -141,14 +141,12 @@ def parse_tiff(data: bytes) -> TiffFile:
 
 
 def check_deflate(data: bytes, page: TiffPage) -> None:
-    """Unpack each Deflate strip of an 8-bit page once, since OpenCV ignores damage there.
-
-    In 16-bit pages it does not.
+    """Unpack each Deflate strip once more, since OpenCV decodes damaged ones without a word.
 
     Raises:
         ScanError: a strip does not unpack to its end.
     """
-    if page.compression not in _DEFLATE or page.bits != 8:
+    if page.compression not in _DEFLATE:
         return
     view = memoryview(data)
     for offset, length in zip(page.offsets.tolist(), page.lengths.tolist(), strict=True):
