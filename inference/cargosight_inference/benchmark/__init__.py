@@ -1,0 +1,1 @@
+"""What `cargosight bench` measures: overhead, time to the first result, memory of a stream."""

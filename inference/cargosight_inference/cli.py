@@ -1,0 +1,143 @@
+"""The command line: finds the command, runs it, turns errors into sentences and exit codes.
+
+Commands are modules in the entry-point group `cargosight.commands`, each with `SUMMARY`,
+`add_arguments(parser)` and `run(arguments) -> int`. Only the one that was asked for is imported.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Protocol, cast
+
+from cargosight_models.errors import CargosightError, UsageError, nearest_spelling
+
+GROUP = "cargosight.commands"
+DISTRIBUTION = "cargosight"
+
+EXIT_MISUSE = 2
+EXIT_INTERRUPTED = 130
+EXIT_CLOSED_PIPE = 141
+"""128 + SIGPIPE, as the shell reports a program that the signal ended."""
+
+
+class Command(Protocol):
+    """What a command's module offers."""
+
+    SUMMARY: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's arguments."""
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Run the command; return the exit code."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: arguments without the program's name; those of the process when None.
+
+    Returns:
+        The exit code: the command's own, 2 for misuse, 130 after Ctrl-C, 141 when the reader of the output
+        has gone.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+    except CargosightError as error:
+        sys.stderr.write(f"cargosight: {error}\n")
+        return EXIT_MISUSE
+    except KeyboardInterrupt:
+        sys.stderr.write("\ncargosight: interrupted\n")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        _drop_output()
+        return EXIT_CLOSED_PIPE
+    except SystemExit as leaving:  # argparse: help, version, misuse
+        return leaving.code if isinstance(leaving.code, int) else EXIT_MISUSE
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    if not arguments or arguments[0].startswith("-"):
+        return _run_without_command(arguments)
+    name, *rest = arguments
+    command = _load(name)
+    parser = argparse.ArgumentParser(
+        prog=f"cargosight {name}",
+        description=command.SUMMARY,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_arguments(parser)
+    return command.run(parser.parse_args(rest))
+
+
+def _run_without_command(arguments: list[str]) -> int:
+    """Handle `--help`, `--version`, and a call with nothing at all, which is misuse."""
+    parser = argparse.ArgumentParser(
+        prog="cargosight",
+        description="X-ray image analyser: flags the regions of a scan that deserve secondary inspection.",
+        epilog=_list_commands() if not arguments or {"-h", "--help"} & set(arguments) else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"cargosight {metadata.version(DISTRIBUTION)}")
+    parser.add_argument("command", help="what to do; `cargosight COMMAND --help` says more")
+    if not arguments:
+        parser.print_help(sys.stderr)
+        return EXIT_MISUSE
+    parser.parse_args(arguments)
+    raise UsageError(f"options stand behind a command, found {arguments[0]!r} first; see `cargosight --help`")
+
+
+def _entry_points() -> dict[str, metadata.EntryPoint]:
+    """Return the commands of every installed distribution by name, the project's own before any other's."""
+    found = {entry.name: entry for entry in metadata.entry_points(group=GROUP)}
+    return found | _own_entry_points()
+
+
+def _own_entry_points() -> dict[str, metadata.EntryPoint]:
+    try:
+        own = metadata.distribution(DISTRIBUTION).entry_points
+    except metadata.PackageNotFoundError:
+        return {}
+    return {entry.name: entry for entry in own if entry.group == GROUP}
+
+
+def _load(name: str) -> Command:
+    # Its own metadata is one small file; searching all distributions of a large environment takes tenths
+    # of a second.
+    entry = _own_entry_points().get(name)
+    if entry is None:
+        every = _entry_points()
+        if not every:
+            raise UsageError("no commands are installed; install the package with `pip install cargosight`")
+        if name not in every:
+            hint = nearest_spelling(name, tuple(every))
+            raise UsageError(f"there is no command {name!r}{hint}; there are {', '.join(sorted(every))}")
+        entry = every[name]
+    return cast(Command, entry.load())
+
+
+def _list_commands() -> str:
+    entries = sorted(_entry_points().items())
+    width = max((len(name) for name, _ in entries), default=0)
+    lines = [f"  {name:<{width}}  {_summary(entry)}" for name, entry in entries]
+    return "\n".join(["commands:", *lines])
+
+
+def _summary(entry: metadata.EntryPoint) -> str:
+    try:
+        return cast(Command, entry.load()).SUMMARY.splitlines()[0]
+    except ImportError as error:
+        return f"(cannot be loaded: {error})"
+
+
+def _drop_output() -> None:
+    """Let Python's last flush of the output go nowhere, quietly."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -1,0 +1,189 @@
+"""`cargosight bench`: what an inspection costs on this machine."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event
+from typing import Any
+
+import cv2
+
+from cargosight_inference.benchmark.images import COUNT, HEIGHT, WIDTH, make_images
+from cargosight_inference.benchmark.measures import Spread
+from cargosight_inference.benchmark.overhead import Overhead, measure_overhead
+from cargosight_inference.benchmark.processes import (
+    RIVAL,
+    RIVAL_WEIGHTS,
+    Start,
+    StreamMemory,
+    measure_rival,
+    measure_start,
+    measure_stream,
+    rival_is_installed,
+)
+from cargosight_inference.inputs import check_arguments, expand
+from cargosight_inference.inspector import Inspector, default_model
+from cargosight_models.errors import UsageError
+
+SUMMARY = "Measure the pipeline's overhead, the time to the first result, and memory."
+
+RATIO_TARGET = 1.15
+PEAK_TARGET_MB = 250.0
+FLAT_MB = 5.0
+"""Growth that still counts as flat: the allocator's arenas move by a few MB."""
+
+_PARTS = ("overhead", "start", "memory", "rival")
+_THRESHOLD = 0.3
+_MOST_IMAGES = 64
+
+_EPILOG = f"""\
+overhead  CPU-time of the whole pipeline beside bare cv2.imdecode, cv2.resize and session.run, in turns in
+          this process; the target is a ratio of at most {RATIO_TARGET}
+start     seconds from the start of a fresh process to its first result, and its peak memory
+memory    memory of a process through a stream of scans; the target is a peak below {PEAK_TARGET_MB:.0f} MB,
+and flat rival     start and memory of {RIVAL} predict, where it is installed
+
+Times and memory depend on the machine, ratios hardly. Targets are reported, the exit code does not follow
+them."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was measured; a part that was not asked for, or a rival that is not installed, is None."""
+
+    model: str
+    fingerprint: str
+    images: str
+    overhead: Overhead | None = None
+    start: Start | None = None
+    memory: StreamMemory | None = None
+    rival: Start | None = None
+    notes: tuple[str, ...] = ()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `bench`."""
+    parser.epilog = _EPILOG
+    parser.add_argument(
+        "images",
+        nargs="*",
+        metavar="IMAGE",
+        help=f"images or folders; {COUNT} made JPEGs of {WIDTH} x {HEIGHT} if none",
+    )
+    parser.add_argument(
+        "--model", metavar="NAME|FILE.onnx", help="model by catalog name or file (default: baggage)"
+    )
+    parser.add_argument("--only", action="append", choices=_PARTS, help="measure this part; may be repeated")
+    parser.add_argument("--rounds", type=int, default=7, metavar="N", help="rounds of overhead (default: 7)")
+    parser.add_argument("--starts", type=int, default=5, metavar="N", help="fresh processes (default: 5)")
+    parser.add_argument(
+        "--scans", type=int, default=1000, metavar="N", help="scans of the stream (default: 1000)"
+    )
+    parser.add_argument(
+        "--rival-weights",
+        default=RIVAL_WEIGHTS,
+        metavar="FILE",
+        help="model of the rival (default: %(default)s)",
+    )
+    parser.add_argument("--json", action="store_true", help="write JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure and report."""
+    for name in ("rounds", "starts", "scans"):
+        if getattr(arguments, name) < 1:
+            raise UsageError(f"--{name} is {getattr(arguments, name)}; expected 1 or more")
+    cv2.setNumThreads(1)
+    check_arguments(arguments.images)
+    with TemporaryDirectory(prefix="cargosight-bench-") as folder:
+        paths = _images(arguments.images, Path(folder))
+        report = _measure(arguments, paths)
+    if arguments.json:
+        sys.stdout.write(json.dumps(asdict(report), indent=2) + "\n")
+    else:
+        sys.stdout.write("\n".join(_lines(report)) + "\n")
+    return 0
+
+
+def _images(given: Sequence[str], folder: Path) -> list[Path]:
+    if not given:
+        return make_images(folder)
+    paths = [
+        Path(found.path) for found, _ in zip(expand(given, stop=Event()), range(_MOST_IMAGES), strict=False)
+    ]
+    readable = [path for path in paths if path.is_file() and cv2.haveImageReader(str(path))]
+    if not readable:
+        raise UsageError(f"none of {', '.join(given)} is an image that OpenCV decodes, as bare calls need")
+    return readable
+
+
+def _measure(arguments: argparse.Namespace, paths: Sequence[Path]) -> Report:
+    parts = arguments.only or _PARTS
+    model = arguments.model or default_model(None)
+    inspector = Inspector(model, threshold=_THRESHOLD)
+    path = str(inspector.model.path)
+    results: dict[str, Any] = {}
+    notes: list[str] = []
+    jobs: dict[str, Callable[[], object]] = {
+        "overhead": lambda: measure_overhead(inspector, paths, arguments.rounds),
+        "start": lambda: measure_start(path, _THRESHOLD, paths, arguments.starts),
+        "memory": lambda: measure_stream(path, _THRESHOLD, paths, arguments.scans),
+        "rival": lambda: measure_rival(paths, arguments.starts, arguments.rival_weights),
+    }
+    for part in _PARTS:
+        if part not in parts:
+            continue
+        if part == "rival" and not rival_is_installed():
+            notes.append(f"{RIVAL} is not installed in this environment, so it was not measured")
+            continue
+        results[part] = jobs[part]()
+    images = f"{len(paths)} given" if arguments.images else f"{len(paths)} made JPEGs of {WIDTH} x {HEIGHT}"
+    return Report(inspector.contract.name, inspector.fingerprint, images, notes=tuple(notes), **results)
+
+
+def _lines(report: Report) -> list[str]:
+    lines = [f"model     {report.model} {report.fingerprint[:12]}, images: {report.images}"]
+    if report.overhead is not None:
+        overhead = report.overhead
+        lines += [
+            f"overhead  CPU-ms a scan: bare calls {_spread(overhead.bare)}, pipeline {_spread(overhead.pipeline)}",
+            f"          ratio {_spread(overhead.ratio, 3)}, {_against(overhead.ratio.median, RATIO_TARGET)}",
+            f"          scans/s by the clock: {_spread(overhead.scans_per_second)}",
+        ]
+    if report.start is not None:
+        lines.append(f"start     {_start(report.start)}")
+    if report.rival is not None:
+        lines.append(f"rival     {_start(report.rival)} ({RIVAL})")
+    if report.memory is not None:
+        lines += _memory_lines(report.memory)
+    return lines + [f"note      {note}" for note in report.notes]
+
+
+def _memory_lines(found: StreamMemory) -> list[str]:
+    lines = [
+        f"memory    {found.scans:,} scans, peak {found.peak_mb:.0f} MB, {_against(found.peak_mb, PEAK_TARGET_MB)}"
+    ]
+    if found.growth_mb is not None:
+        flat = "flat" if found.growth_mb <= FLAT_MB else "not flat"
+        lines.append(f"          {flat}: {found.growth_mb:+.1f} MB after the first third")
+    points = [f"{scans:,}: {now:.0f}" for scans, now in found.checkpoints if now is not None]
+    return [*lines, f"          MB after scans: {', '.join(points)}"] if points else lines
+
+
+def _spread(spread: Spread, digits: int = 2) -> str:
+    return f"{spread.median:.{digits}f} ({spread.lowest:.{digits}f} to {spread.highest:.{digits}f})"
+
+
+def _start(start: Start) -> str:
+    return (
+        f"first result after {_spread(start.seconds)} s, peak {_spread(start.peak_mb, 0)} MB, "
+        f"{start.seconds.count} starts"
+    )
+
+
+def _against(value: float, target: float) -> str:
+    return f"target {target:g}: {'reached' if value <= target else 'missed'}"

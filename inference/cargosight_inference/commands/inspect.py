@@ -1,0 +1,211 @@
+"""`cargosight inspect`: scans in, decisions out."""
+
+import argparse
+import json
+import sys
+from collections import deque
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from threading import Event, Thread
+from typing import get_args
+
+import cv2
+
+from cargosight_inference.inputs import STDIN, Input, check_arguments, expand
+from cargosight_inference.inspection import Decision, Inspection
+from cargosight_inference.inspector import MAX_PIXELS, Inspector, default_model
+from cargosight_inference.pipeline import inspect_many, inspect_with_scans
+from cargosight_inference.policy import Policy
+from cargosight_inference.progress import Progress
+from cargosight_inference.results import ResultWriter
+from cargosight_inference.scans.scan import Polarity, Scan, Subject
+from cargosight_inference.session import ThreadPolicy
+from cargosight_models.errors import UsageError
+
+SUMMARY = "Inspect scans: a decision for each, with the items found."
+
+EXIT_OK = 0
+EXIT_UNREADABLE = 3
+
+_EPILOG = """\
+One line is written for each scan: decision, path, items with their scores, time. Decisions are `clear`,
+`refer` (to secondary inspection) and `unreadable` (the file itself).
+
+The model is chosen by what was scanned (--subject), or named (--model). While there is one bundled model,
+for baggage, it is also used when neither is given; --subject unknown without --model is refused, since
+nothing is guessed from the image.
+
+With --out, bag.jpg gives bag.overlay.png and bag.inspection.json; scans found in a folder keep their place
+below it. Where two inputs would share a name, the later is called bag~ and eight hex digits that stand for
+its path.
+
+exit code: 0 all scans were inspected, 2 misuse, 3 a file was unreadable, 130 interrupted."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `inspect`."""
+    parser.epilog = _EPILOG
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="file, folder (with its subfolders), glob pattern, or - for a list on stdin, one path a line",
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="write an overlay PNG and an inspection JSON per scan"
+    )
+    parser.add_argument("--json", action="store_true", help="write JSON lines to stdout instead of text")
+    parser.add_argument(
+        "--model", metavar="NAME|FILE.onnx", help="model by catalog name or file (see `cargosight models`)"
+    )
+    parser.add_argument(
+        "--subject", choices=get_args(Subject), help="what was scanned; chooses the model where none is named"
+    )
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument(
+        "--operating-point",
+        metavar="NAME",
+        help="operating point of the model, such as pfa=0.05 (default: the model's own)",
+    )
+    chosen.add_argument(
+        "--threshold", type=float, metavar="SCORE", help="one threshold in [0, 1] for all classes instead"
+    )
+    parser.add_argument(
+        "--policy", metavar="FILE", help="YAML of which findings refer (default: all of them)"
+    )
+    parser.add_argument(
+        "--max-pixels",
+        type=int,
+        default=MAX_PIXELS,
+        metavar="N",
+        help="refuse larger files before they are decoded (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--air-level",
+        type=float,
+        metavar="COUNTS",
+        help="counts of air in raw 16-bit files (default: found in the image)",
+    )
+    parser.add_argument(
+        "--polarity", choices=get_args(Polarity), help="whether air is bright or dark in grey files"
+    )
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=1,
+        metavar="N",
+        help="threads of the network beside one that reads ahead (default: 1)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Inspect what the arguments name; return the exit code."""
+    check_arguments(arguments.paths)
+    inspector = Inspector(
+        arguments.model or default_model(arguments.subject),
+        subject=arguments.subject,
+        operating_point=arguments.operating_point,
+        threshold=arguments.threshold,
+        threads=ThreadPolicy(intra_op=arguments.threads),
+        policy=Policy.read(arguments.policy) if arguments.policy else Policy(),
+        max_pixels=arguments.max_pixels,
+        air_level=arguments.air_level,
+        polarity=arguments.polarity,
+    )
+    # The scans are small and the decoder has a thread of its own: OpenCV's pool would only fight over the
+    # CPU.
+    cv2.setNumThreads(1)
+    counts: dict[Decision, int] = {"clear": 0, "refer": 0, "unreadable": 0}
+    progress = Progress()
+    with ExitStack() as stack:
+        stack.callback(progress.erase)
+        writer = stack.enter_context(ResultWriter(arguments.out)) if arguments.out else None
+        stop = Event()
+        places: deque[str] = deque()
+        sources = _noting_places(expand(arguments.paths, skip_folder=arguments.out, stop=stop), places)
+        stream = stack.enter_context(closing(_inspect(inspector, sources, with_scans=writer is not None)))
+        if progress.shows and STDIN not in arguments.paths:
+            counter = Thread(target=_count, args=(arguments, progress, stop), name="cargosight-count")
+            counter.start()
+            stack.callback(counter.join)
+        stack.callback(stop.set)
+        for inspection, scan in stream:
+            counts[inspection.decision] += 1
+            if writer is not None:
+                writer.write(inspection, scan, places.popleft())
+            _report(inspection, progress, as_json=arguments.json)
+            progress.advance()
+    if progress.done == 0:
+        raise UsageError(
+            f"nothing to inspect in {', '.join(arguments.paths)}; no file there looks like a scan"
+        )
+    _summarise(counts, progress)
+    return EXIT_UNREADABLE if counts["unreadable"] else EXIT_OK
+
+
+def _inspect(
+    inspector: Inspector, sources: Iterator[str], *, with_scans: bool
+) -> Generator[tuple[Inspection, Scan | None], None, None]:
+    if with_scans:
+        yield from inspect_with_scans(inspector, sources)
+    else:
+        # Scans are dropped as soon as they are preprocessed, so that large ones do not fill the queue.
+        yield from ((inspection, None) for inspection in inspect_many(inspector, sources))
+
+
+def _noting_places(inputs: Iterator[Input], places: deque[str]) -> Iterator[str]:
+    """Yield the paths; results come in the same order, so that their places can be taken from the front."""
+    for found in inputs:
+        places.append(found.place)
+        yield found.path
+
+
+def _count(arguments: argparse.Namespace, progress: Progress, stop: Event) -> None:
+    """Count the inputs by a walk of its own, so that the bar knows a total and no list is held."""
+    total = 0
+    for _ in expand(arguments.paths, skip_folder=arguments.out, stop=stop):
+        total += 1
+        if stop.is_set():
+            return
+    progress.total = total
+
+
+def _report(inspection: Inspection, progress: Progress, *, as_json: bool) -> None:
+    line = json.dumps(inspection.to_dict(), allow_nan=False) if as_json else describe(inspection)
+    progress.erase()
+    sys.stdout.write(_printable(line + "\n"))
+    if sys.stdout.isatty() or progress.done == 0:
+        sys.stdout.flush()
+
+
+def describe(inspection: Inspection) -> str:
+    """Return the line that the terminal shows for an inspection."""
+    if inspection.error is not None:
+        what = inspection.error
+    elif len(inspection.findings) == 0:
+        what = "nothing found"
+    else:
+        what = ", ".join(
+            f"{label} {score:.2f}"
+            for label, score in zip(
+                inspection.findings.labels, inspection.findings.scores.tolist(), strict=True
+            )
+        )
+    return f"{inspection.decision:<10}  {inspection.path}  {what}  {inspection.timings_ms['total']:.0f} ms"
+
+
+def _printable(text: str) -> str:
+    """Replace what the terminal's encoding cannot show, such as a file name that is no UTF-8."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _summarise(counts: dict[Decision, int], progress: Progress) -> None:
+    parts = [f"{count:,} {decision}" for decision, count in counts.items() if count]
+    rate = progress.done / max(progress.elapsed, 1e-9)
+    progress.erase()
+    sys.stderr.write(
+        f"{progress.done:,} {'scan' if progress.done == 1 else 'scans'}: {', '.join(parts)}; "
+        f"{progress.elapsed:.1f} s, {rate:.1f} scans/s\n"
+    )

@@ -1,0 +1,162 @@
+"""What the command line inspects: files, folders, globs and lists on stdin, as one stream.
+
+The stream is never held whole.
+"""
+
+import glob
+import io
+import os
+import re
+import select
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+from cargosight_inference.results import INSPECTION_SUFFIX, OVERLAY_SUFFIX
+from cargosight_inference.scans.sniff import identify
+from cargosight_models.errors import ScanError, UsageError
+
+STDIN = "-"
+SCAN_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".npy"})
+_POLL_S = 0.2
+_MAGIC_BYTES = 64
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input.
+
+    Attributes:
+        path: of the file, as it was given or found.
+        place: folder of the input below the folder argument that it was found in, empty for any other; its
+            results go into the same place below the output folder.
+    """
+
+    path: str
+    place: str = ""
+
+
+def check_arguments(arguments: Sequence[str]) -> None:
+    """Refuse arguments that match nothing, before any work is done.
+
+    Raises:
+        UsageError: a path that does not exist or a pattern without a match.
+    """
+    for argument in arguments:
+        if argument == STDIN or os.path.lexists(argument):
+            continue
+        if not glob.has_magic(argument):
+            raise UsageError(f"there is no file or folder {argument}")
+        if next(_matches(argument), None) is None:
+            raise UsageError(f"nothing matches {argument}")
+
+
+def expand(arguments: Sequence[str], *, skip_folder: Path | None = None, stop: Event) -> Iterator[Input]:
+    """Yield the inputs that the arguments stand for, in their order.
+
+    A folder gives the scans in it and in its subfolders in natural order (2 before 10): files whose suffix
+    is one of `SCAN_SUFFIXES` and other files that begin like a scan. Hidden entries and overlays that an
+    earlier run wrote are left out; links to folders are not followed. A subfolder that cannot be listed is
+    yielded itself, so that the run reports it. `-` reads one path a line from stdin, as they come.
+
+    Args:
+        arguments: files, folders, glob patterns (`**` for any depth) or `-`.
+        skip_folder: the output folder, which is not searched.
+        stop: once it is set, waiting for stdin ends.
+    """
+    for argument in arguments:
+        if argument == STDIN:
+            yield from (Input(path) for path in _stdin_paths(stop))
+        elif os.path.lexists(argument):
+            yield from _file_or_folder(argument, skip_folder)
+        else:
+            for match in sorted(_matches(argument), key=natural_key):
+                if skip_folder is None or not _is_same(match, skip_folder):
+                    yield from _file_or_folder(match, skip_folder)
+
+
+def natural_key(name: str) -> tuple[tuple[bool, int, str], ...]:
+    """Sort key under which `scan2` comes before `scan10`."""
+    parts = re.split(r"(\d+)", name)
+    return tuple(
+        (part.isdecimal(), int(part), part) if part.isdecimal() else (False, 0, part) for part in parts
+    )
+
+
+def _matches(pattern: str) -> Iterator[str]:
+    return glob.iglob(pattern, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
+
+
+def _file_or_folder(path: str, skip_folder: Path | None) -> Iterator[Input]:
+    if Path(path).is_dir():
+        yield from _walk(path, "", skip_folder)
+    else:
+        yield Input(path)
+
+
+def _walk(folder: str, place: str, skip_folder: Path | None) -> Iterator[Input]:
+    try:
+        with os.scandir(folder) as listing:
+            entries = sorted(listing, key=lambda entry: natural_key(entry.name))
+    except OSError:
+        yield Input(folder, place)
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            if skip_folder is None or not _is_same(entry.path, skip_folder):
+                yield from _walk(entry.path, os.path.join(place, entry.name), skip_folder)  # noqa: PTH118
+        elif entry.is_file() and _is_scan(entry):
+            yield Input(entry.path, place)
+
+
+def _is_same(path: str, other: Path) -> bool:
+    return Path(path).resolve() == other.resolve()
+
+
+def _is_scan(entry: "os.DirEntry[str]") -> bool:
+    if entry.name.endswith(OVERLAY_SUFFIX):
+        stem = entry.path.removesuffix(OVERLAY_SUFFIX)
+        return not Path(stem + INSPECTION_SUFFIX).exists()
+    return Path(entry.name).suffix.lower() in SCAN_SUFFIXES or _begins_like_scan(entry.path)
+
+
+def _begins_like_scan(path: str) -> bool:
+    try:
+        with Path(path).open("rb") as file:
+            identify(file.read(_MAGIC_BYTES))
+    except (OSError, ScanError):
+        return False
+    return True
+
+
+def _stdin_paths(stop: Event) -> Iterator[str]:
+    for line in _stdin_lines(stop):
+        path = os.fsdecode(line).strip("\r\n")
+        if path:
+            yield path
+
+
+def _stdin_lines(stop: Event) -> Iterator[bytes]:
+    """Yield the lines of stdin as they come; a thread that waits for them can be told to stop."""
+    try:
+        descriptor = sys.stdin.fileno()
+        select.select([descriptor], [], [], 0.0)
+    except (OSError, ValueError, io.UnsupportedOperation):
+        # No file descriptor, or a system that cannot wait for one: the next line has to be waited out.
+        yield from (os.fsencode(line) for line in sys.stdin)
+        return
+    rest = b""
+    while not stop.is_set():
+        ready, _, _ = select.select([descriptor], [], [], _POLL_S)
+        if not ready:
+            continue
+        chunk = os.read(descriptor, 1 << 16)
+        if not chunk:
+            yield rest
+            return
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines

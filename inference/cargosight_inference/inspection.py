@@ -1,0 +1,119 @@
+"""The inspection: everything that was said about one scan, and with which model, threshold and precision."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from cargosight_inference.findings import Findings
+from cargosight_inference.scans.scan import Kind, Subject
+
+Decision = Literal["clear", "refer", "unreadable"]
+STAGES = ("read", "preprocess", "session", "decode", "total")
+SCHEMA = 1
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Inspection:
+    """The result for one input; every input gives exactly one, also a broken file.
+
+    Attributes:
+        path: of the input, None for a scan made in memory.
+        sha256: of the file's bytes (64 hex digits); None when the file could not even be read as bytes.
+        width: of the scan in pixels, 0 when unreadable.
+        height: of the scan in pixels, 0 when unreadable.
+        kind: what the scan's numbers are, None when unreadable.
+        subject: what was scanned.
+        decision: `clear`, `refer` (to secondary inspection) or `unreadable` (the file itself).
+        reasons: why it is referred, one short phrase each; empty when clear; the error when unreadable.
+        findings: at or above the thresholds, in scan pixels.
+        timings_ms: work on this scan by stage, of `STAGES`; waiting in queues is not counted.
+        model: name of the model.
+        fingerprint: SHA-256 of the model file.
+        operating_point: name of the operating point, or the thresholds given by hand in words.
+        thresholds: by class name, in [0, 1].
+        precision: of the model's arithmetic.
+        assumptions: what had to be assumed, one sentence each.
+        error: why the file is unreadable, None otherwise.
+        anomaly_map: float32 (h, w) over the scan, None from a model without one.
+        opaque_fraction: share of the load that could not be penetrated, in [0, 1]; None when not computed.
+        load_state: `empty` or `loaded`, None from a model that does not tell.
+    """
+
+    path: str | None
+    sha256: str | None
+    width: int
+    height: int
+    kind: Kind | None
+    subject: Subject
+    decision: Decision
+    reasons: tuple[str, ...]
+    findings: Findings
+    timings_ms: Mapping[str, float]
+    model: str
+    fingerprint: str
+    operating_point: str
+    thresholds: Mapping[str, float]
+    precision: str
+    assumptions: tuple[str, ...] = ()
+    error: str | None = None
+    anomaly_map: npt.NDArray[np.float32] | None = field(default=None, repr=False)
+    opaque_fraction: float | None = None
+    load_state: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.decision not in get_args(Decision):
+            raise ValueError(
+                f"a decision is {self.decision!r}; expected one of {', '.join(get_args(Decision))}"
+            )
+        if (self.decision == "unreadable") != (self.error is not None):
+            raise ValueError(
+                f"the decision is {self.decision} with the error {self.error!r}; an unreadable scan has an "
+                "error, any other has none"
+            )
+        if self.error is not None and len(self.findings):
+            raise ValueError(f"an unreadable scan has {len(self.findings)} findings; expected none")
+        if self.error is None and (self.width < 1 or self.height < 1 or self.kind is None):
+            raise ValueError(
+                f"a read scan is {self.width} x {self.height} {self.kind}; expected a size and a kind"
+            )
+        if self.decision == "refer" and not self.reasons:
+            raise ValueError("a referred scan has no reasons; expected at least one")
+        if self.decision == "clear" and self.reasons:
+            raise ValueError(f"a clear scan has the reasons {self.reasons}; expected none")
+        unknown = set(self.timings_ms) - set(STAGES)
+        if unknown:
+            raise ValueError(f"timings of {sorted(unknown)}; expected stages of {', '.join(STAGES)}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the inspection as JSON-ready values.
+
+        Every attribute stands under its own name, but for the anomaly map, which is an image. `schema` is 1;
+        `findings` is a list by falling score of `{"label", "kind": "item" | "anomaly", "score", "box"}`
+        with the box as [x1, y1, x2, y2] in scan pixels from the upper left corner, x to the right and y
+        downwards.
+        """
+        return {
+            "schema": SCHEMA,
+            "path": self.path,
+            "sha256": self.sha256,
+            "width": self.width,
+            "height": self.height,
+            "kind": self.kind,
+            "subject": self.subject,
+            "decision": self.decision,
+            "reasons": list(self.reasons),
+            "findings": list(self.findings.rows()),
+            "opaque_fraction": self.opaque_fraction,
+            "load_state": self.load_state,
+            "model": self.model,
+            "fingerprint": self.fingerprint,
+            "precision": self.precision,
+            "operating_point": self.operating_point,
+            "thresholds": dict(self.thresholds),
+            "assumptions": list(self.assumptions),
+            "error": self.error,
+            "timings_ms": {stage: round(value, 3) for stage, value in self.timings_ms.items()},
+        }

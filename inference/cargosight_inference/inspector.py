@@ -1,0 +1,339 @@
+"""The inspector: a model, its thresholds and a policy, ready to inspect scans."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from cargosight_inference.findings import Findings, decode_findings
+from cargosight_inference.inspection import Inspection
+from cargosight_inference.policy import Policy
+from cargosight_inference.preprocess import NetworkInput, preprocess
+from cargosight_inference.scans.readers import ReadOptions, read_scan
+from cargosight_inference.scans.scan import Kind, Polarity, Scan, Subject
+from cargosight_inference.session import Session, ThreadPolicy
+from cargosight_models.catalog import ModelFile, find_model
+from cargosight_models.contract import Contract, file_fingerprint
+from cargosight_models.errors import CatalogError, ScanError, UsageError, nearest_spelling
+
+Source = str | os.PathLike[str] | Scan
+"""What can be inspected: a path or a scan in memory."""
+
+MAX_PIXELS = 200_000_000
+_LARGEST_HASHED_FILE = 1 << 30
+"""An unreadable file above this size in bytes is identified by its path alone: it is no scan, hashing it
+takes long."""
+
+_DEFAULT_MODELS: Mapping[Subject, str] = {"baggage": "baggage"}
+
+
+def default_model(subject: Subject | None) -> str:
+    """Return the model for a subject when none is named.
+
+    A subject that was not stated (None) is taken as the one subject that has a bundled model, for as long
+    as there is only one. `unknown` is a statement, and never guessed at.
+
+    Raises:
+        UsageError: there is no default for it; the message lists the choices.
+    """
+    if subject is None and len(_DEFAULT_MODELS) == 1:
+        return next(iter(_DEFAULT_MODELS.values()))
+    if subject is not None and subject in _DEFAULT_MODELS:
+        return _DEFAULT_MODELS[subject]
+    choices = ", ".join(f"{name} (model {model})" for name, model in _DEFAULT_MODELS.items())
+    raise UsageError(
+        f"the subject {'was not stated' if subject is None else f'is {subject}'}, which chooses no model; "
+        f"state a subject that has one: {choices}, or name a model or an .onnx file (`cargosight models` "
+        "lists them)"
+    )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Prepared:
+    """One input, read and preprocessed, or the reason why that failed.
+
+    Attributes:
+        path: of the input, None for a scan made in memory.
+        sha256: of the file, None when it could not be read as bytes.
+        width: of the scan in pixels, 0 on failure.
+        height: of the scan in pixels, 0 on failure.
+        kind: of the scan, None on failure.
+        assumptions: of the reader and of the preprocessing.
+        network_input: None on failure.
+        error: a sentence, None when all went well.
+        timings_ms: of `read` and `preprocess`.
+        scan: the scan itself where it was asked to be kept.
+    """
+
+    path: str | None
+    sha256: str | None
+    width: int = 0
+    height: int = 0
+    kind: Kind | None = None
+    assumptions: tuple[str, ...] = ()
+    network_input: NetworkInput | None = None
+    error: str | None = None
+    timings_ms: Mapping[str, float]
+    scan: Scan | None = None
+
+
+class Inspector:
+    """Inspects scans with one model. One instance serves any number of scans, also from several threads.
+
+    Attributes:
+        model: the model file.
+        subject: what is scanned.
+        thresholds: by class name, in [0, 1]; a finding is at or above its class's threshold.
+        operating_point: name of the point that the thresholds come from, or the hand-made ones in words.
+        policy: which findings refer.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] = "baggage",
+        *,
+        subject: Subject | None = None,
+        operating_point: str | None = None,
+        threshold: float | Mapping[str, float] | None = None,
+        threads: ThreadPolicy | None = None,
+        policy: Policy | None = None,
+        max_pixels: int = MAX_PIXELS,
+        air_level: float | None = None,
+        polarity: Polarity | None = None,
+    ) -> None:
+        """Load a model.
+
+        Args:
+            model: catalog name, or the path of an `.onnx` file.
+            subject: what is scanned; the model's subject when None or `unknown`.
+            operating_point: name of one of the model's operating points, such as `pfa=0.05`; its default
+                when None.
+            threshold: one number in [0, 1] for all classes, or one for each by name, instead of an
+                operating point.
+            threads: of the session; one, without spinning, when None.
+            policy: which findings refer; all of them when None.
+            max_pixels: larger files are refused before they are decoded.
+            air_level: counts of air in raw 16-bit files, None to let the reader find it.
+            polarity: of grey files, None to take them as air bright.
+
+        Raises:
+            UsageError: settings that contradict each other, the model, or their ranges.
+            CatalogError: no such model or operating point, or the file fails a check.
+            ContractError: the file is no model with a contract that this version reads.
+            ConfigurationError: the policy names a class that the model does not find.
+        """
+        self.model: ModelFile = find_model(os.fspath(model))
+        self._session = Session(self.model, threads)
+        contract = self._session.contract
+        self.subject: Subject = _agreed_subject(subject, contract)
+        self.policy = policy or Policy()
+        self.policy.check_classes(contract.classes)
+        self.operating_point, self.thresholds = _choose_thresholds(
+            self.model, self._session.fingerprint, contract, operating_point, threshold
+        )
+        self._limits = np.array([self.thresholds[name] for name in contract.classes], dtype=np.float32)
+        self._read_options = ReadOptions(
+            subject=self.subject, max_pixels=max_pixels, air_level=air_level, polarity=polarity
+        )
+
+    @property
+    def contract(self) -> Contract:
+        """What the model says of itself."""
+        return self._session.contract
+
+    @property
+    def threads(self) -> ThreadPolicy:
+        """The thread policy of the session."""
+        return self._session.threads
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the model file."""
+        return self._session.fingerprint
+
+    def inspect(self, source: Source) -> Inspection:
+        """Inspect one scan.
+
+        A file that cannot be read gives an inspection with the decision `unreadable`.
+
+        Args:
+            source: path of a file, or a scan in memory.
+
+        Raises:
+            UsageError: a scan in memory whose subject is not the model's.
+            ContractError: the model fails on this input.
+        """
+        return self.finish(self.prepare(source))
+
+    def stream(self, sources: Iterable[Source], *, decoders: int = 1, queue: int = 4) -> Iterator[Inspection]:
+        """Inspect many scans, reading ahead in other threads; see `pipeline.inspect_many`."""
+        from cargosight_inference.pipeline import inspect_many  # pipeline imports this module
+
+        return inspect_many(self, sources, decoders=decoders, queue=queue)
+
+    def prepare(self, source: Source, *, keep_scan: bool = False) -> Prepared:
+        """Read and preprocess one input: the first half of `inspect`, safe in any thread.
+
+        Raises:
+            UsageError: a scan in memory whose subject is not the model's.
+        """
+        started = perf_counter()
+        path = source.path if isinstance(source, Scan) else os.fspath(source)
+        try:
+            scan = source if isinstance(source, Scan) else read_scan(os.fspath(source), self._read_options)
+            read = perf_counter()
+            self._check_subject(scan)
+            assumptions = (*scan.assumptions, *self._check_kind(scan))
+            network_input = preprocess(scan, self.contract.input)
+        except (ScanError, OSError, MemoryError) as error:
+            sentence = str(error) or "there is not enough memory to read it"
+            sha256 = source.sha256 if isinstance(source, Scan) else _hash_if_possible(os.fspath(source))
+            timings = {"read": (perf_counter() - started) * 1e3}
+            return Prepared(path=path, sha256=sha256, error=sentence, timings_ms=timings)
+        timings = {"read": (read - started) * 1e3, "preprocess": (perf_counter() - read) * 1e3}
+        return Prepared(
+            path=path,
+            sha256=scan.sha256,
+            width=scan.width,
+            height=scan.height,
+            kind=scan.kind,
+            assumptions=assumptions,
+            network_input=network_input,
+            timings_ms=timings,
+            scan=scan if keep_scan else None,
+        )
+
+    def finish(self, prepared: Prepared) -> Inspection:
+        """Run the network on a prepared input and decide: the second half of `inspect`.
+
+        Raises:
+            ContractError: the model fails on this input.
+        """
+        timings = dict(prepared.timings_ms)
+        findings = Findings.empty(self.contract.classes)
+        if prepared.network_input is not None:
+            started = perf_counter()
+            outputs = self._session.run(prepared.network_input.tensor)
+            ran = perf_counter()
+            findings = decode_findings(outputs, self.contract, prepared.network_input, self._limits)
+            decision, reasons = self.policy.decide(findings)
+            timings |= {"session": (ran - started) * 1e3, "decode": (perf_counter() - ran) * 1e3}
+        else:
+            decision, reasons = "unreadable", (prepared.error or "",)
+        timings["total"] = sum(timings.values())
+        return Inspection(
+            path=prepared.path,
+            sha256=prepared.sha256,
+            width=prepared.width,
+            height=prepared.height,
+            kind=prepared.kind,
+            subject=self.subject,
+            decision=decision,
+            reasons=reasons,
+            findings=findings,
+            timings_ms=timings,
+            model=self.contract.name,
+            fingerprint=self.fingerprint,
+            operating_point=self.operating_point,
+            thresholds=self.thresholds,
+            precision=self.contract.precision,
+            assumptions=prepared.assumptions,
+            error=prepared.error,
+        )
+
+    def _check_subject(self, scan: Scan) -> None:
+        if scan.subject not in ("unknown", self.subject):
+            raise UsageError(
+                f"the scan is of {scan.subject}, but the model {self.contract.name} inspects {self.subject}; "
+                f"choose a model for {scan.subject}"
+            )
+
+    def _check_kind(self, scan: Scan) -> tuple[str, ...]:
+        """Return what must be assumed to inspect a scan of this kind.
+
+        Raises:
+            ScanError: the model was not made for it, and it cannot be rendered into what it was made for.
+        """
+        if scan.kind in self.contract.kinds:
+            return ()
+        if scan.kind == "transmission" and self.contract.input.colour == "rgb":
+            rendered = "pseudo-colour" if scan.pixels.shape[2] == 2 else "grey"
+            return (f"transmission was rendered in {rendered}: the model was not made for raw transmission",)
+        raise ScanError(
+            f"the scan is {scan.kind}, but the model {self.contract.name} was made for "
+            f"{', '.join(self.contract.kinds)}; choose a model for this kind of scan"
+        )
+
+
+def _agreed_subject(subject: Subject | None, contract: Contract) -> Subject:
+    if subject not in (None, "unknown", contract.subject):
+        raise UsageError(
+            f"the subject is {subject}, but the model {contract.name} inspects {contract.subject}; "
+            f"choose a model for {subject}"
+        )
+    return contract.subject
+
+
+def _choose_thresholds(
+    model: ModelFile,
+    fingerprint: str,
+    contract: Contract,
+    operating_point: str | None,
+    threshold: float | Mapping[str, float] | None,
+) -> tuple[str, dict[str, float]]:
+    """Return the name of the operating point and a threshold for each class."""
+    if threshold is not None:
+        if operating_point is not None:
+            raise UsageError(
+                f"both the operating point {operating_point} and a threshold are given; choose one of them"
+            )
+        return _hand_made_thresholds(contract.classes, threshold)
+    if model.sidecar is None:
+        raise UsageError(
+            f"the model {model.path} has no operating points beside it; give a threshold in [0, 1], or "
+            "choose points with `cargosight evaluate --choose-operating-points`"
+        )
+    if model.sidecar.fingerprint != fingerprint:
+        raise CatalogError(f"the operating points beside {model.path} belong to another model file")
+    point = model.sidecar.point(operating_point or model.sidecar.default)
+    missing = [name for name in contract.classes if name not in point.thresholds]
+    if missing:
+        raise CatalogError(
+            f"the operating point {point.name} of {model.path} has no threshold for {', '.join(missing)}; "
+            "choose the operating points again"
+        )
+    return point.name, {name: float(point.thresholds[name]) for name in contract.classes}
+
+
+def _hand_made_thresholds(
+    classes: tuple[str, ...], threshold: float | Mapping[str, float]
+) -> tuple[str, dict[str, float]]:
+    if isinstance(threshold, Mapping):
+        for name in threshold:
+            if name not in classes:
+                hint = nearest_spelling(name, classes)
+                raise UsageError(f"a threshold for {name!r}{hint}, but the model finds {', '.join(classes)}")
+        missing = [name for name in classes if name not in threshold]
+        if missing:
+            raise UsageError(f"there is no threshold for {', '.join(missing)}; give one for every class")
+        thresholds, name = {name: float(threshold[name]) for name in classes}, "thresholds by class"
+    else:
+        thresholds, name = dict.fromkeys(classes, float(threshold)), f"threshold={threshold:g}"
+    for label, value in thresholds.items():
+        if not 0.0 <= value <= 1.0:
+            raise UsageError(f"the threshold of {label} is {value}; expected one in [0, 1]")
+    return name, thresholds
+
+
+def _hash_if_possible(path: str) -> str | None:
+    """Identify a file that is no scan, where it is a file at all."""
+    try:
+        file = Path(path)
+        if file.is_file() and file.stat().st_size <= _LARGEST_HASHED_FILE:
+            return file_fingerprint(file)
+    except (OSError, ValueError):  # ValueError: a path with a null character
+        return None
+    return None

@@ -1,0 +1,252 @@
+"""Overlays: a scan with its findings and decision drawn for a person to judge.
+
+Legible on white, dark and busy scans: every outline is a colour between a white and a black line, labels
+stand beside the items on a ground of their own, sizes follow the scan, and the decision stands in a banner
+outside of the picture. The colours are those of Okabe and Ito (Color Universal Design, 2008), which people
+with any colour vision tell apart; names are always written out as well.
+"""
+
+from pathlib import PurePath
+from typing import Any, cast
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cargosight_inference.findings import Findings
+from cargosight_inference.inspection import Decision, Inspection
+from cargosight_inference.label_layout import Label, place_labels
+from cargosight_inference.preprocess import render_energies
+from cargosight_inference.scans.scan import Scan
+
+Picture = npt.NDArray[np.uint8]
+Colour = tuple[int, int, int]
+
+BLACK: Colour = (0, 0, 0)
+WHITE: Colour = (255, 255, 255)
+GROUND: Colour = (38, 38, 38)
+PALETTE: tuple[Colour, ...] = (
+    (230, 159, 0),  # orange
+    (86, 180, 233),  # sky blue
+    (0, 158, 115),  # bluish green
+    (240, 228, 66),  # yellow
+    (0, 114, 178),  # blue
+    (213, 94, 0),  # vermillion
+    (204, 121, 167),  # reddish purple
+)
+_DECISION_COLOURS: dict[Decision, Colour] = {
+    "refer": (213, 94, 0),
+    "clear": (0, 158, 115),
+    "unreadable": (120, 120, 120),
+}
+
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_REFERENCE_SIDE = 640
+"""A picture of this long side is drawn at unit size: lines of 2 pixels, letters of about 12."""
+_LEAST_BANNER = 440
+"""Least width of the banner in units, so that a narrow scan's decision can be read."""
+_DARKEST = 1e-3
+"""Transmission shown as black: three decades below air, about where raw counts drown in noise."""
+
+
+def draw_overlay(scan: Scan, inspection: Inspection) -> Picture:
+    """Draw an inspection over its scan.
+
+    A small scan is enlarged by a whole factor. The banner lies above the picture; labels that find no free
+    place beside their item lie to the right of it.
+
+    Args:
+        scan: any kind; transmission is tone-mapped, two energies are rendered in pseudo-colour.
+        inspection: of this scan.
+
+    Returns:
+        uint8 (H, W, 3) RGB, larger than the scan.
+
+    Raises:
+        ValueError: the inspection is of another scan.
+    """
+    if (inspection.width, inspection.height) != (scan.width, scan.height):
+        raise ValueError(
+            f"the inspection is of {inspection.width} x {inspection.height}, the scan is {scan.width} x "
+            f"{scan.height}; expected the scan that was inspected"
+        )
+    picture = display_pixels(scan)
+    factor = max(1, round(_REFERENCE_SIDE / max(scan.width, scan.height)))
+    if factor > 1:
+        size = (scan.width * factor, scan.height * factor)
+        picture = cast(Picture, cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC))
+    unit = max(1.0, max(picture.shape[:2]) / _REFERENCE_SIDE)
+
+    items = inspection.findings.boxes * np.float32(factor)
+    texts = [
+        f"{label} {score:.2f}"
+        for label, score in zip(inspection.findings.labels, inspection.findings.scores.tolist(), strict=True)
+    ]
+    outlined = _grow(items, 5 * unit)
+    size_of_picture = (float(picture.shape[1]), float(picture.shape[0]))
+    labels = place_labels(outlined, [_label_size(text, unit) for text in texts], size_of_picture, 2 * unit)
+
+    banner = round(50 * unit)
+    canvas = _canvas(picture, labels, banner, unit)
+    view = canvas[banner:]
+    colours = _colours(inspection.findings)
+    for item, colour in reversed(list(zip(items, colours, strict=True))):
+        _draw_outline(view[: picture.shape[0], : picture.shape[1]], item, colour, unit)
+    for item, label, colour in zip(outlined, labels, colours, strict=True):
+        if label.detached:
+            _draw_leader(view, item, label, colour, unit)
+    for text, label, colour in zip(texts, labels, colours, strict=True):
+        _draw_label(view, text, label, colour, unit)
+    _draw_banner(canvas[:banner], inspection, unit)
+    return canvas
+
+
+def display_pixels(scan: Scan) -> Picture:
+    """Return a scan as a person looks at it: uint8 (H, W, 3) RGB.
+
+    Transmission of one energy is shown by its logarithm over three decades, so that thick cargo keeps its
+    detail; the curve is fixed, and equal transmission looks equal in every scan.
+    """
+    pixels: npt.NDArray[Any] = scan.pixels
+    if scan.kind == "pseudocolour":
+        return cast(Picture, pixels.copy())
+    if scan.kind == "transmission":
+        if pixels.shape[2] == 2:
+            return _to_bytes(render_energies(scan, pixels))
+        logarithm = np.log10(np.maximum(pixels[:, :, 0], np.float32(_DARKEST)))
+        pixels = _to_bytes(1.0 + logarithm / np.float32(-np.log10(_DARKEST)))
+    return np.repeat(pixels[:, :, np.newaxis], 3, axis=2)
+
+
+def _to_bytes(values: npt.NDArray[np.float32]) -> Picture:
+    scaled: npt.NDArray[np.float32] = np.clip(values, 0.0, 1.0) * np.float32(255.0)
+    return np.rint(scaled).astype(np.uint8)
+
+
+def _colours(findings: Findings) -> list[Colour]:
+    """Return a colour for each finding, by class; anomalies, which have no class, are white."""
+    return [WHITE if i < 0 else PALETTE[i % len(PALETTE)] for i in findings.class_ids.tolist()]
+
+
+def _grow(boxes: npt.NDArray[np.float32], margin: float) -> npt.NDArray[np.float32]:
+    return boxes + np.array([-margin, -margin, margin, margin], dtype=np.float32)
+
+
+def _canvas(picture: Picture, labels: list[Label], banner: int, unit: float) -> Picture:
+    """Return the picture with room for the banner above and for labels to its right."""
+    height, width = picture.shape[:2]
+    in_margin = [label.rectangle for label in labels if label.in_margin]
+    right = max([width, *(int(rectangle[2] + 4 * unit) for rectangle in in_margin)])
+    bottom = max([height, *(int(rectangle[3] + 4 * unit) for rectangle in in_margin)])
+    right = max(right, round(_LEAST_BANNER * unit))
+    canvas = np.empty((banner + bottom, right, 3), dtype=np.uint8)
+    canvas[:] = GROUND
+    canvas[banner : banner + height, :width] = picture
+    return canvas
+
+
+def _thickness(unit: float, units: float) -> int:
+    return max(1, round(units * unit))
+
+
+def _draw_outline(view: Picture, item: npt.NDArray[np.float32], colour: Colour, unit: float) -> None:
+    """Draw four lines around an item: black, colour, white, black from the inside.
+
+    They lie outside of the item, but for an item at the picture's border, where the colour is drawn last
+    and stays visible.
+    """
+    height, width = view.shape[:2]
+    thin, line = _thickness(unit, 1), _thickness(unit, 2)
+    lines = (
+        (2 * thin + line, BLACK, thin),
+        (thin + line, WHITE, thin),
+        (0, BLACK, thin),
+        (thin, colour, line),
+    )
+    for distance, tone, thickness in lines:
+        x1, y1, x2, y2 = _grow(item[np.newaxis], distance + thickness / 2)[0].tolist()
+        # A line's centre is a pixel's centre, half a pixel inside the pixel-edge coordinates.
+        inset = thickness // 2
+        left, top = max(inset, round(x1 - 0.5)), max(inset, round(y1 - 0.5))
+        right, bottom = min(width - 1 - inset, round(x2 - 0.5)), min(height - 1 - inset, round(y2 - 0.5))
+        cv2.rectangle(view, (left, top), (right, bottom), tone, thickness)
+
+
+def _draw_leader(
+    view: Picture, item: npt.NDArray[np.float32], label: Label, colour: Colour, unit: float
+) -> None:
+    """Draw a line from an item's outline to the nearest edge of its label."""
+    x1, y1, x2, y2 = label.rectangle
+    left, top, right, bottom = item.tolist()
+    middle = ((left + right) / 2, (top + bottom) / 2)
+    start = (round(min(max(middle[0], x1), x2)), round(min(max(middle[1], y1), y2)))
+    end = (round(min(max(start[0], left), right)), round(min(max(start[1], top), bottom)))
+    for tone, units in ((WHITE, 4), (BLACK, 2.5), (colour, 1)):
+        cv2.line(view, start, end, tone, _thickness(unit, units), cv2.LINE_AA)
+
+
+def _text_size(text: str, unit: float, scale: float = 0.45) -> tuple[int, int]:
+    (width, height), below = cv2.getTextSize(text, _FONT, scale * unit, _thickness(unit, 1))
+    return width, height + below
+
+
+def _label_size(text: str, unit: float) -> tuple[float, float]:
+    width, height = _text_size(text, unit)
+    return width + 8 * unit, height + 4 * unit
+
+
+def _draw_label(view: Picture, text: str, label: Label, colour: Colour, unit: float) -> None:
+    x1, y1, x2, y2 = (round(edge) for edge in label.rectangle)
+    line = _thickness(unit, 1)
+    cv2.rectangle(view, (x1, y1), (x2 - 1, y2 - 1), colour, cv2.FILLED)
+    cv2.rectangle(view, (x1, y1), (x2 - 1, y2 - 1), WHITE, line)
+    cv2.rectangle(view, (x1 + line, y1 + line), (x2 - 1 - line, y2 - 1 - line), BLACK, line)
+    _write(view, text, (x1 + 4 * unit, (y1 + y2) / 2), unit, ink=_ink_on(colour))
+
+
+def _ink_on(ground: Colour) -> Colour:
+    """Return black or white, whichever has more contrast (relative luminance by Rec. 709, without gamma)."""
+    luminance = 0.2126 * ground[0] + 0.7152 * ground[1] + 0.0722 * ground[2]
+    return BLACK if luminance > 105 else WHITE
+
+
+def _write(
+    view: Picture, text: str, at: tuple[float, float], unit: float, *, ink: Colour, scale: float = 0.45
+) -> None:
+    """Write `text` from a left edge, centred on a height."""
+    (_, height), below = cv2.getTextSize(text, _FONT, scale * unit, _thickness(unit, 1))
+    origin = (round(at[0]), round(at[1] + (height + below) / 2 - below))
+    cv2.putText(view, text, origin, _FONT, scale * unit, ink, _thickness(unit, 1), cv2.LINE_AA)
+
+
+def _draw_banner(banner: Picture, inspection: Inspection, unit: float) -> None:
+    """Write the decision with its reasons, and below them which file, model and operating point it was."""
+    height, width = banner.shape[:2]
+    upper, lower = height * 0.30, height * 0.76
+    decision = inspection.decision.upper()
+    colour = _DECISION_COLOURS[inspection.decision]
+    chip = _text_size(decision, unit, 0.6)[0] + 16 * unit
+    cv2.rectangle(banner, (0, 0), (round(chip), round(height * 0.58)), colour, cv2.FILLED)
+    _write(banner, decision, (8 * unit, upper), unit, ink=_ink_on(colour), scale=0.6)
+    room = width - chip - 16 * unit
+    reasons = ", ".join(inspection.reasons) or "nothing found at this operating point"
+    _write(banner, _shorten(reasons, room, unit), (chip + 8 * unit, upper), unit, ink=WHITE)
+    origin = f"{inspection.model}, {inspection.operating_point}, {inspection.precision}"
+    if inspection.path is not None:
+        origin = f"{PurePath(inspection.path).name} | {origin}"
+    small = _shorten(origin, width - 16 * unit, unit, 0.4)
+    _write(banner, small, (8 * unit, lower), unit, ink=(200, 200, 200), scale=0.4)
+
+
+def _shorten(text: str, room: float, unit: float, scale: float = 0.45) -> str:
+    """Cut `text` to a width in pixels; the cut is marked with dots."""
+    if _text_size(text, unit, scale)[0] <= room:
+        return text
+    fits, too_long = 0, len(text)
+    while too_long - fits > 1:
+        middle = (fits + too_long) // 2
+        if _text_size(text[:middle].rstrip() + "...", unit, scale)[0] <= room:
+            fits = middle
+        else:
+            too_long = middle
+    return text[:fits].rstrip() + "..."

@@ -1,0 +1,99 @@
+"""The referral policy: which findings send a load to secondary inspection."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cargosight_inference.findings import Findings
+from cargosight_inference.inspection import Decision
+from cargosight_models.errors import ConfigurationError, nearest_spelling
+
+_KEYS = ("refer_classes", "refer_anomalies")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """Which findings refer; the default refers every one of them.
+
+    Thresholds are no part of it: a finding has already reached its class's threshold.
+
+    Attributes:
+        refer_classes: names of the classes that refer; None means every class.
+        refer_anomalies: whether an anomaly refers.
+    """
+
+    refer_classes: tuple[str, ...] | None = None
+    refer_anomalies: bool = True
+
+    def __post_init__(self) -> None:
+        if self.refer_classes is not None:
+            object.__setattr__(self, "refer_classes", tuple(self.refer_classes))
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Policy":
+        """Read a policy from YAML.
+
+        The keys are `refer_classes` (`all` or a list of names) and `refer_anomalies` (`true` or `false`);
+        one that is not named keeps its default.
+
+        Raises:
+            ConfigurationError: the file cannot be read, or has an unknown key or a wrong value.
+        """
+        import yaml  # only a run with a policy file pays for it
+
+        try:
+            found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise ConfigurationError(f"the policy {path} cannot be read as YAML: {error}") from error
+        if not isinstance(found, dict):
+            raise ConfigurationError(
+                f"the policy {path} is {type(found).__name__}; expected keys of {', '.join(_KEYS)}"
+            )
+        for key in found:
+            if key not in _KEYS:
+                hint = nearest_spelling(str(key), _KEYS)
+                raise ConfigurationError(f"the policy {path} has the unknown key {key!r}{hint}")
+        classes = found.get("refer_classes", "all")
+        if classes != "all" and not (
+            isinstance(classes, list) and all(isinstance(name, str) for name in classes)
+        ):
+            raise ConfigurationError(
+                f"refer_classes in {path} is {classes!r}; expected `all` or a list of class names"
+            )
+        anomalies = found.get("refer_anomalies", True)
+        if not isinstance(anomalies, bool):
+            raise ConfigurationError(f"refer_anomalies in {path} is {anomalies!r}; expected true or false")
+        return cls(refer_classes=None if classes == "all" else tuple(classes), refer_anomalies=anomalies)
+
+    def check_classes(self, class_names: tuple[str, ...]) -> None:
+        """Refuse a policy that waits for a class which the model cannot find.
+
+        Raises:
+            ConfigurationError: a name that is no class of the model; the message lists those that are.
+        """
+        for name in self.refer_classes or ():
+            if name not in class_names:
+                raise ConfigurationError(
+                    f"the policy refers {name!r}{nearest_spelling(name, class_names)}, but the model finds "
+                    f"{', '.join(class_names)}"
+                )
+
+    def decide(self, findings: Findings) -> tuple[Decision, tuple[str, ...]]:
+        """Return the decision and its reasons: every referring label with its best score, best first."""
+        best: dict[str, float] = {}
+        counts: dict[str, int] = {}
+        for label, unusual, score in zip(
+            findings.labels, findings.is_anomaly.tolist(), findings.scores.tolist(), strict=True
+        ):
+            if self._refers(label, unusual=unusual):
+                best.setdefault(label, score)  # findings come by falling score
+                counts[label] = counts.get(label, 0) + 1
+        reasons = tuple(
+            f"{label} {score:.2f}" + (f" ({counts[label]} of them)" if counts[label] > 1 else "")
+            for label, score in best.items()
+        )
+        return ("refer" if reasons else "clear"), reasons
+
+    def _refers(self, label: str, *, unusual: bool) -> bool:
+        if unusual:
+            return self.refer_anomalies
+        return self.refer_classes is None or label in self.refer_classes

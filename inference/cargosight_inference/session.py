@@ -1,0 +1,216 @@
+"""The ONNX Runtime session of one model file, with an explicit thread policy."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as runtime_state
+
+from cargosight_models.catalog import ModelFile
+from cargosight_models.contract import METADATA_KEY, Contract, file_fingerprint
+from cargosight_models.errors import CatalogError, ContractError, UsageError
+from cargosight_models.geometry import FloatArray
+
+Outputs = dict[str, npt.NDArray[Any]]
+
+_WARNINGS_AND_WORSE = 3
+"""ONNX Runtime's severity "error": its warnings are about fusions, and an operator can do nothing about
+them."""
+
+_RUNTIME_ERRORS: tuple[type[Exception], ...] = tuple(
+    kind for kind in vars(runtime_state).values() if isinstance(kind, type) and issubclass(kind, Exception)
+)
+"""What ONNX Runtime raises; its exceptions share no base class but `Exception`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThreadPolicy:
+    """How many threads a session may use.
+
+    One thread without spinning is the default: several workers of one thread each get more scans through a
+    machine than one worker of several, and a waiting thread that spins takes the CPU from the decoders.
+
+    Attributes:
+        intra_op: threads inside one operator, 1 or more.
+        inter_op: operators run side by side, 1 or more.
+        allow_spinning: whether waiting threads may burn CPU for lower latency.
+    """
+
+    intra_op: int = 1
+    inter_op: int = 1
+    allow_spinning: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value in (("intra_op", self.intra_op), ("inter_op", self.inter_op)):
+            if value < 1:
+                raise UsageError(f"{name} is {value} threads; expected 1 or more")
+
+
+class Session:
+    """A model ready to run.
+
+    The file's SHA-256 is the same before and after ONNX Runtime has loaded it: what was hashed is what runs.
+
+    Attributes:
+        contract: what the model says of itself, checked against its graph.
+        fingerprint: SHA-256 of the model file.
+        path: of the model file.
+        threads: the thread policy in force.
+    """
+
+    def __init__(
+        self,
+        model: ModelFile | Path,
+        threads: ThreadPolicy | None = None,
+        providers: Sequence[str] = ("CPUExecutionProvider",),
+    ) -> None:
+        """Load a model file.
+
+        Args:
+            model: from the catalog, or a path.
+            threads: the default `ThreadPolicy()` when None.
+            providers: ONNX Runtime execution providers, in order of preference.
+
+        Raises:
+            CatalogError: the file cannot be read, or changed since the catalog checked it.
+            ContractError: no ONNX graph, no contract, a newer one, or one that contradicts the graph.
+            UsageError: a provider that this ONNX Runtime does not have.
+        """
+        self.threads = threads or ThreadPolicy()
+        self.path = model.path if isinstance(model, ModelFile) else Path(model)
+        before = model.sha256 if isinstance(model, ModelFile) else _hash(self.path)
+        self._session = _open(self.path, self.threads, providers)
+        self.fingerprint = _hash(self.path)
+        if before != self.fingerprint:
+            raise CatalogError(
+                f"{self.path} is {self.fingerprint[:12]}…, but was {before[:12]}… a moment ago; "
+                "it is being written to: wait, then start again"
+            )
+        self.contract = _read_contract(self._session, self.path)
+        _check_graph(self._session, self.contract, self.path)
+        self._output_names = list(self.contract.outputs)
+
+    def run(self, tensor: FloatArray) -> Outputs:
+        """Run the network.
+
+        Args:
+            tensor: float32 (N, C, H, W) with (H, W) among the contract's shapes, values in [0, 1].
+
+        Returns:
+            Arrays by output name, those that the contract states.
+
+        Raises:
+            ContractError: the tensor does not fit, or the graph fails on it.
+        """
+        wanted = self.contract.input
+        if (
+            tensor.dtype != np.float32
+            or tensor.ndim != 4
+            or tensor.shape[1] != wanted.channels
+            or tensor.shape[2:] not in wanted.shapes
+        ):
+            raise ContractError(
+                f"the input tensor is {tensor.dtype} {tensor.shape}; {self.contract.name} reads float32 "
+                f"(N, {wanted.channels}, H, W) with (H, W) one of {', '.join(map(str, wanted.shapes))}"
+            )
+        try:
+            results = self._session.run(self._output_names, {wanted.name: tensor})
+        except _RUNTIME_ERRORS as error:
+            raise ContractError(
+                f"{self.path} fails on an input of {tensor.shape}: {_first_line(error)}; "
+                "export the model again"
+            ) from error
+        return dict(zip(self._output_names, results, strict=True))
+
+
+def _hash(path: Path) -> str:
+    try:
+        return file_fingerprint(path)
+    except OSError as error:
+        raise CatalogError(f"the model file {path} cannot be read: {error.strerror}") from error
+
+
+def _open(path: Path, threads: ThreadPolicy, providers: Sequence[str]) -> onnxruntime.InferenceSession:
+    available = onnxruntime.get_available_providers()
+    for provider in providers:
+        if provider not in available:
+            raise UsageError(f"ONNX Runtime has no provider {provider!r} here; it has {', '.join(available)}")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads.intra_op
+    options.inter_op_num_threads = threads.inter_op
+    # The plan of one block for all tensors is kept for each input shape; without it memory is a fifth less and
+    # the same for every mix of shapes, at no cost in time that could be measured.
+    options.enable_mem_pattern = False
+    options.log_severity_level = _WARNINGS_AND_WORSE
+    if threads.inter_op > 1:
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_PARALLEL
+    spin = "1" if threads.allow_spinning else "0"
+    options.add_session_config_entry("session.intra_op.allow_spinning", spin)
+    options.add_session_config_entry("session.inter_op.allow_spinning", spin)
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=list(providers))
+    except _RUNTIME_ERRORS as error:
+        raise ContractError(
+            f"{path} is no ONNX model that ONNX Runtime {onnxruntime.__version__} can load: "
+            f"{_first_line(error)}"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+def _read_contract(session: onnxruntime.InferenceSession, path: Path) -> Contract:
+    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    if text is None:
+        raise ContractError(
+            f"{path} has no cargosight contract in its metadata; only models written by `cargosight export` "
+            "can be inspected with, since nothing is guessed about a model"
+        )
+    try:
+        return Contract.from_json(text)
+    except ContractError as error:
+        raise ContractError(f"{path}: {error}") from error
+
+
+def _check_graph(session: onnxruntime.InferenceSession, contract: Contract, path: Path) -> None:
+    """Compare what the graph declares with what the contract says; dynamic dimensions agree with anything."""
+    wanted = contract.input
+    inputs = session.get_inputs()
+    if [entry.name for entry in inputs] != [wanted.name]:
+        _contradict(path, "inputs", [entry.name for entry in inputs], [wanted.name])
+    if inputs[0].type != "tensor(float)":
+        _contradict(path, "input type", inputs[0].type, "tensor(float)")
+    shape = inputs[0].shape
+    if len(shape) != 4 or not _agree(shape[1], wanted.channels):
+        _contradict(path, "input shape", shape, f"(N, {wanted.channels}, H, W)")
+    for height, width in wanted.shapes:
+        if not (_agree(shape[2], height) and _agree(shape[3], width)):
+            _contradict(path, "input shape", shape, f"one that takes {height} x {width}")
+
+    outputs = {entry.name: entry.shape for entry in session.get_outputs()}
+    if set(outputs) != set(contract.outputs):
+        _contradict(path, "outputs", sorted(outputs), sorted(contract.outputs))
+    for name, last in (("boxes", 4), ("scores", len(contract.classes))):
+        if name not in outputs:
+            continue
+        found = outputs[name]
+        few_enough = len(found) == 3 and (
+            not isinstance(found[1], int) or found[1] <= contract.suppression.candidates
+        )
+        if not few_enough or not _agree(found[2], last):
+            _contradict(path, f"output {name}", found, f"(N, {contract.suppression.candidates}, {last})")
+
+
+def _agree(found: object, wanted: int) -> bool:
+    return not isinstance(found, int) or found == wanted
+
+
+def _contradict(path: Path, what: str, found: object, stated: object) -> None:
+    raise ContractError(
+        f"{path}: the graph's {what} is {found}, its contract says {stated}; export the model again"
+    )
