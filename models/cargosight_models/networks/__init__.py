@@ -1,0 +1,1 @@
+"""Networks in plain torch; only training and export import them."""

@@ -1,0 +1,72 @@
+"""The one-stage detector: backbone, feature pyramid, decoupled head."""
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from cargosight_models.errors import ConfigurationError
+from cargosight_models.networks.backbones import Backbone, build_backbone
+from cargosight_models.networks.head import DecoupledHead, distances_to_boxes, location_grid
+from cargosight_models.networks.neck import PathAggregation
+
+
+@dataclass(frozen=True)
+class DetectorSettings:
+    """Everything that fixes a detector's layers; two detectors of equal settings exchange weights."""
+
+    classes: int
+    backbone: str = "lite0"
+    channels: int = 96
+    head_depth: int = 2
+    separable: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be built."""
+        if self.classes < 1 or self.channels < 8 or self.channels % 8 or self.head_depth < 1:
+            raise ConfigurationError(
+                f"a detector needs at least one class, channels in multiples of 8 and a head depth of 1 or more, "
+                f"found {self.classes} classes, {self.channels} channels, depth {self.head_depth}"
+            )
+
+
+class Detector(nn.Module):
+    """Maps RGB images in [0, 1] to class logits and boxes; normalisation is part of the network."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, settings: DetectorSettings, *, pretrained: bool = False) -> None:
+        super().__init__()
+        self.settings = settings
+        self.backbone = build_backbone(settings.backbone, pretrained=pretrained)
+        backbone = cast(Backbone, self.backbone)
+        self.register_buffer("mean", torch.tensor(backbone.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(backbone.std).view(1, 3, 1, 1), persistent=False)
+        self.neck = PathAggregation(backbone.channels, settings.channels, separable=settings.separable)
+        self.head = DecoupledHead(
+            settings.channels, settings.classes, depth=settings.head_depth, separable=settings.separable
+        )
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, 3, H, W) in [0, 1], H and W multiples of 32, to logits (N, A, C) and boxes (N, A, 4) in pixels."""
+        maps = self.neck(self.backbone((image - self.mean) / self.std))
+        logits, distances = self.head(maps)
+        points, strides = location_grid(image.shape[2], image.shape[3], device=image.device)
+        return logits.float(), distances_to_boxes(points, strides, distances.float())
+
+    def freeze_stages(self, count: int, *, depthwise: bool = False) -> None:
+        """Keep the first ``count`` backbone stages as they are and thaw the rest.
+
+        Args:
+            count: stages from the image upwards; one past the last freezes the whole backbone.
+            depthwise: keep the backbone's depthwise filters too. On a CPU the weight gradient of a 5×5
+                depthwise convolution in bf16 costs thirty times its forward pass; training only the
+                convolutions that mix channels makes thawing affordable.
+        """
+        for i, stage in enumerate(cast(Backbone, self.backbone).stages()):
+            stage.requires_grad_(i >= count)
+        for module in self.backbone.modules():
+            if depthwise and isinstance(module, nn.Conv2d) and module.groups > 1:
+                module.requires_grad_(False)  # the bias too: its gradient comes with the weight's

@@ -1,0 +1,1 @@
+"""Variation of training scans: geometry, colour rendering, image quality, projected items."""

@@ -1,0 +1,83 @@
+"""Checkpoints, written so that a kill at any moment leaves a whole one, and half-precision weights."""
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cargosight_models.errors import ConfigurationError
+from cargosight_models.networks.detector import Detector, DetectorSettings
+
+
+def save(path: Path, content: dict[str, Any]) -> None:
+    """Write atomically: a reader finds the old file or the new one, never half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as out:
+        torch.save(content, out)
+        out.flush()
+        os.fsync(out.fileno())
+    partial.replace(path)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read what `save` wrote; nothing in it is executed.
+
+    Raises:
+        ConfigurationError: the file is missing or no checkpoint.
+    """
+    try:
+        content = torch.load(path, weights_only=True, map_location="cpu")
+    except FileNotFoundError as error:
+        raise ConfigurationError(f"there is no weights file {path}") from error
+    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise ConfigurationError(f"{path} is not a checkpoint of this program: {error}") from error
+    if not isinstance(content, dict) or "settings" not in content:
+        raise ConfigurationError(f"{path} is not a checkpoint of this program: it names no network settings")
+    return content
+
+
+def save_weights(path: Path, model: nn.Module, settings: DetectorSettings, classes: tuple[str, ...]) -> None:
+    """Write a network's weights in half precision, with what is needed to build it again."""
+    state = {k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()}
+    save(path, {"settings": asdict(settings), "classes": list(classes), "weights": state})
+
+
+def load_detector(path: Path) -> tuple[Detector, tuple[str, ...]]:
+    """Build the network of a weights file or a checkpoint (its average weights), in float32."""
+    content = load(path)
+    detector = Detector(DetectorSettings(**content["settings"]))
+    detector.load_state_dict(_weights_of(content))
+    return detector.eval(), tuple(content["classes"])
+
+
+def start_from(model: Detector, path: Path, classes: tuple[str, ...]) -> list[str]:
+    """Copy all weights that fit from a weights file or checkpoint; class outputs follow their class names.
+
+    Returns:
+        Names of the parameters that kept their initial values.
+    """
+    content = load(path)
+    found = {k: v.float() if v.is_floating_point() else v for k, v in _weights_of(content).items()}
+    old_classes = list(content["classes"])
+    own = model.state_dict()
+    kept = []
+    for key, value in own.items():
+        if key.startswith("head.class_out.") and key in found and found[key].shape[1:] == value.shape[1:]:
+            for row, name in enumerate(classes):
+                if name in old_classes:
+                    value[row] = found[key][old_classes.index(name)]
+        elif key in found and found[key].shape == value.shape:
+            value.copy_(found[key])
+        else:
+            kept.append(key)
+    model.load_state_dict(own)
+    return kept
+
+
+def _weights_of(content: dict[str, Any]) -> dict[str, Tensor]:
+    weights: dict[str, Tensor] = content["weights"] if "weights" in content else content["average"]["state"]
+    return weights

@@ -1,0 +1,154 @@
+"""Training batches: each a pure function of seed, step and slot, so that a resumed run sees the same ones."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from cargosight_inference.preprocess import preprocess
+from cargosight_inference.scans.readers import ReadOptions, read_scan
+from cargosight_models.contract import InputContract
+from cargosight_models.labels import LabelledRegions
+from cargosight_models.networks.head import location_grid
+from cargosight_training.augmentation.recipe import Recipe
+from cargosight_training.config import TrainConfig
+from cargosight_training.datasets.records import ImageRecord
+from cargosight_training.datasets.sampling import BalancedSampling
+
+Slot = tuple[int, int]
+"""A step of the run and a place in its batch."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One sample as tensors.
+
+    Attributes:
+        image: (3, S, S) uint8, or float32 in [0, 1].
+        boxes: (G, 4) float32 in input pixels.
+        class_ids: (G,) int64.
+        label_mask: (A, C) bool over the locations of the head.
+    """
+
+    image: Tensor
+    boxes: Tensor
+    class_ids: Tensor
+    label_mask: Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch as the loss takes it; boxes are padded to the largest count.
+
+    Attributes:
+        images: (N, 3, S, S) uint8, or float32 in [0, 1].
+        boxes: (N, G, 4) float32 in input pixels.
+        class_ids: (N, G) int64.
+        valid: (N, G) bool.
+        label_mask: (N, A, C) bool.
+    """
+
+    images: Tensor
+    boxes: Tensor
+    class_ids: Tensor
+    valid: Tensor
+    label_mask: Tensor
+
+    def network_images(self, device: torch.device) -> Tensor:
+        """(N, 3, S, S) float32 in [0, 1], channels last, on ``device``."""
+        images = self.images.to(device, non_blocking=True)
+        if images.dtype == torch.uint8:
+            images = images.float() / 255.0
+        return images.contiguous(memory_format=torch.channels_last)
+
+
+class TrainingSamples(Dataset[Item]):
+    """Samples addressed by (step, slot).
+
+    Args:
+        config: the run.
+        records: its training scans.
+        recipe: makes varied samples; unused where augmentation is off.
+    """
+
+    def __init__(self, config: TrainConfig, records: tuple[ImageRecord, ...], recipe: Recipe | None) -> None:
+        self._config, self._records, self._recipe = config, records, recipe
+        self._sampling = BalancedSampling(
+            records, balance=config.data.balance, empty_weight=config.data.empty_weight, seed=config.seed
+        )
+
+    def __getitem__(self, at: Slot) -> Item:
+        """Make the sample for a slot of a step."""
+        step, slot = at
+        phase = self._config.phase_at(step)
+        position = int(self._sampling.draw(step, self._config.optimiser.batch)[slot])
+        if self._recipe is None:
+            return self._plain(position, phase.size)
+        rng = np.random.default_rng((self._config.seed, step, 1 + slot))
+        others = [int(i) for i in rng.choice(len(self._records), size=3, p=self._sampling.shares)]
+        sample = self._recipe.make(position, others, phase.size, rng, strength=phase.strength)
+        image = torch.from_numpy(np.ascontiguousarray(sample.picture.transpose(2, 0, 1)))
+        return _item(image, sample.boxes, sample.class_ids, sample.regions)
+
+    def _plain(self, position: int, size: int) -> Item:
+        """The very tensor that an inspection of this scan gives the network."""
+        record = self._records[position]
+        scan = read_scan(record.path, ReadOptions(subject=self._config.subject))
+        view = preprocess(scan, InputContract(shapes=((size, size),)))
+        whole = np.array([[0, 0, size, size]], dtype=np.float32)
+        regions = LabelledRegions(whole, record.labelled[None])
+        boxes = view.to_input.boxes(record.annotations.boxes)
+        return _item(torch.from_numpy(view.tensor[0]), boxes, record.annotations.class_ids, regions)
+
+
+def _item(image: Tensor, boxes: np.ndarray, class_ids: np.ndarray, regions: LabelledRegions) -> Item:
+    points, _ = location_grid(image.shape[1], image.shape[2])
+    mask = torch.from_numpy(regions.mask_at(points.numpy()))
+    return Item(image, torch.from_numpy(boxes), torch.from_numpy(class_ids), mask)
+
+
+def collate(items: list[Item]) -> Batch:
+    """Stack items; pictures of both types in one batch all become float32."""
+    images = [item.image for item in items]
+    if len({image.dtype for image in images}) > 1:
+        images = [image.float() / 255.0 if image.dtype == torch.uint8 else image for image in images]
+    most = max(len(item.boxes) for item in items)
+    boxes = torch.zeros(len(items), most, 4)
+    class_ids = torch.zeros(len(items), most, dtype=torch.int64)
+    valid = torch.zeros(len(items), most, dtype=torch.bool)
+    for row, item in enumerate(items):
+        count = len(item.boxes)
+        boxes[row, :count], class_ids[row, :count], valid[row, :count] = item.boxes, item.class_ids, True
+    return Batch(torch.stack(images), boxes, class_ids, valid, torch.stack([i.label_mask for i in items]))
+
+
+def batches(
+    samples: TrainingSamples, config: TrainConfig, *, first: int, rank: int, world: int
+) -> Iterator[Batch]:
+    """The batches of the steps from ``first`` to the end of the run; each process takes its share of every batch."""
+    plan = [
+        [(step, slot) for slot in range(rank, config.optimiser.batch, world)]
+        for step in range(first, config.total_steps)
+    ]
+    workers = config.machine.workers
+    loader: DataLoader[Item] = DataLoader(
+        samples,
+        batch_sampler=plan,
+        num_workers=workers,
+        collate_fn=collate,
+        worker_init_fn=_start_worker,
+        prefetch_factor=4 if workers else None,
+        multiprocessing_context="fork" if workers else None,
+        generator=torch.Generator().manual_seed(config.seed),
+    )
+    yield from loader
+
+
+def _start_worker(_worker: int) -> None:
+    """One core for each loader process: the cores belong to the network."""
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)

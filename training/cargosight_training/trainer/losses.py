@@ -1,0 +1,96 @@
+"""Losses of the detector: varifocal class loss under label masks, GIoU box loss."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.distributed
+from torch import Tensor
+from torch.nn import functional
+
+from cargosight_training.trainer.assignment import assign
+
+
+@dataclass(frozen=True)
+class LossTerms:
+    """The parts of one batch's loss, each a scalar tensor.
+
+    Attributes:
+        total: what is differentiated.
+        classes: class part before weighting.
+        boxes: box part before weighting.
+        positives: number of positive locations.
+    """
+
+    total: Tensor
+    classes: Tensor
+    boxes: Tensor
+    positives: Tensor
+
+
+def generalised_iou(a: Tensor, b: Tensor) -> Tensor:
+    """GIoU (P,) in [-1, 1] of boxes (P, 4) with boxes (P, 4) (Rezatofighi et al., CVPR 2019)."""
+    lower, upper = torch.maximum(a[:, :2], b[:, :2]), torch.minimum(a[:, 2:], b[:, 2:])
+    overlap = (upper - lower).clamp(min=0).prod(dim=1)
+    union = (a[:, 2:] - a[:, :2]).prod(dim=1) + (b[:, 2:] - b[:, :2]).prod(dim=1) - overlap
+    hull = (torch.maximum(a[:, 2:], b[:, 2:]) - torch.minimum(a[:, :2], b[:, :2])).prod(dim=1)
+    return overlap / (union + 1e-9) - (hull - union) / (hull + 1e-9)
+
+
+def varifocal(logits: Tensor, targets: Tensor, *, alpha: float = 0.75, gamma: float = 2.0) -> Tensor:
+    """Varifocal loss (Zhang et al., VarifocalNet, CVPR 2021), one value for each logit.
+
+    A positive weighs as much as its wanted score; a negative is damped by its own score, so that the many
+    easy ones do not drown the few positives.
+    """
+    scores = logits.detach().sigmoid()
+    weight = torch.where(targets > 0, targets, alpha * scores.pow(gamma))
+    return weight * functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+
+
+def detector_loss(
+    logits: Tensor,
+    boxes: Tensor,
+    points: Tensor,
+    strides: Tensor,
+    truth_boxes: Tensor,
+    truth_classes: Tensor,
+    truth_valid: Tensor,
+    label_mask: Tensor,
+    *,
+    box_weight: float = 2.5,
+    normaliser: float = 1.0,
+) -> LossTerms:
+    """Loss of one batch.
+
+    Args:
+        logits: (N, A, C) class logits.
+        boxes: (N, A, 4) predicted boxes in input pixels.
+        points: (A, 2) location centres.
+        strides: (A,) strides of the locations.
+        truth_boxes: (N, G, 4) annotated boxes, padded.
+        truth_classes: (N, G) class ids.
+        truth_valid: (N, G) bool, False for padding.
+        label_mask: (N, A, C) bool: whether the region under the location labels the class. Where it does not, the
+            class adds no loss there, except to a location that answers for an annotated box of that class.
+        box_weight: weight of the box part.
+        normaliser: least value that the sums are divided by (the sum of wanted scores otherwise).
+    """
+    targets = assign(
+        logits.detach().sigmoid(), boxes.detach(), points, strides, truth_boxes, truth_classes, truth_valid
+    )
+    counted = label_mask | (targets.scores > 0)
+    scale = _mean_over_processes(targets.scores.sum()).clamp(min=normaliser)
+    class_part = (varifocal(logits, targets.scores) * counted).sum() / scale
+    weight = targets.scores.sum(dim=2)[targets.positive]
+    giou = generalised_iou(boxes[targets.positive], targets.boxes[targets.positive])
+    box_part = ((1.0 - giou) * weight).sum() / scale
+    return LossTerms(class_part + box_weight * box_part, class_part, box_part, targets.positive.sum())
+
+
+def _mean_over_processes(value: Tensor) -> Tensor:
+    """The mean of a scalar over the processes of the run, so that their average gradient is that of one big batch."""
+    if not torch.distributed.is_initialized():
+        return value
+    value = value.clone()
+    torch.distributed.all_reduce(value)
+    return value / torch.distributed.get_world_size()

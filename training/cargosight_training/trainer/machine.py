@@ -1,0 +1,87 @@
+"""The processor side of a run: device, threads, memory, and the process's place among others."""
+
+import ctypes
+import os
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+import torch.distributed
+
+from cargosight_models.errors import ConfigurationError
+from cargosight_training.config import MachineConfig
+
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # from glibc's malloc.h
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where a run computes.
+
+    Attributes:
+        device: the torch device.
+        precision: arithmetic of the forward pass.
+        rank: this process's number among the processes of the run, from 0.
+        world: how many processes share the run.
+    """
+
+    device: torch.device
+    precision: str
+    rank: int = 0
+    world: int = 1
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """The context of the forward pass: bf16 or fp16 arithmetic where asked for."""
+        if self.precision == "fp32":
+            return nullcontext()
+        dtype = torch.bfloat16 if self.precision == "bf16" else torch.float16
+        return torch.autocast(self.device.type, dtype)
+
+
+def set_up(config: MachineConfig) -> Machine:
+    """Choose the device, set threads, and join the other processes where torchrun started several.
+
+    Raises:
+        ConfigurationError: a device or precision was asked for that this machine has not.
+    """
+    cuda = torch.cuda.is_available()
+    if config.device == "cuda" and not cuda:
+        raise ConfigurationError(
+            "machine.device is cuda, but torch finds no CUDA device: set it to auto or cpu"
+        )
+    kind = "cuda" if cuda and config.device != "cpu" else "cpu"
+    if kind == "cpu" and config.precision == "fp16":
+        raise ConfigurationError("machine.precision fp16 needs a CUDA device: set it to bf16 or fp32")
+    if kind == "cpu":
+        keep_freed_memory()
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        return Machine(torch.device(kind), config.precision)
+    local = int(os.environ["LOCAL_RANK"])
+    torch.distributed.init_process_group("nccl" if kind == "cuda" else "gloo")
+    device = torch.device(kind, local) if kind == "cuda" else torch.device(kind)
+    return Machine(device, config.precision, torch.distributed.get_rank(), world)
+
+
+def tear_down() -> None:
+    """Leave the other processes."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+def keep_freed_memory() -> None:
+    """Let glibc reuse freed memory instead of returning it to the system.
+
+    A training step frees and asks again for the same large activations; with glibc's defaults each is mapped anew and
+    paid for page by page, which took a third of the time of a frozen EfficientNet-Lite0 forward pass.
+    """
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(_M_MMAP_MAX, 0)
+        libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+        libc.mallopt(_M_TOP_PAD, 256 * 2**20)
