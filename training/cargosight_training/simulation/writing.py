@@ -1,0 +1,113 @@
+"""Series of simulated bags as files: pictures or raw transmission, with boxes as COCO JSON."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cargosight_models.errors import UsageError
+from cargosight_training.datasets.records import DataSet
+from cargosight_training.datasets.writing import BoxedImage, SourceTerms, write_coco
+from cargosight_training.simulation.baggage import BAGGAGE_CLASSES, BagSettings, SimulatedBag, simulate_bag
+from cargosight_training.simulation.canvas import Plane
+
+Format = Literal["png", "jpeg", "tiff"]
+SOURCE = "simulated-baggage"
+ANNOTATIONS = "baggage.json"
+AIR_COUNTS = 60_000
+"""What a pixel of air holds in a 16-bit transmission file; the full scale is 65,535."""
+_SUFFIXES = {"png": ".png", "jpeg": ".jpg", "tiff": ".tif"}
+
+
+def write_bags(
+    out: Path,
+    *,
+    count: int,
+    seed: int,
+    form: Format = "png",
+    settings: BagSettings | None = None,
+    done: Callable[[], None] | None = None,
+) -> DataSet:
+    """Simulate `count` bags into `out/images/NNNNN.*` and their boxes into `out/baggage.json`.
+
+    Args:
+        out: folder; made if missing.
+        count: how many, 1 or more.
+        seed: of the series; bag number i depends on the seed, i and the settings alone.
+        form: `png` or `jpeg` for the picture that a scanner would show, `tiff` for the 16-bit transmission.
+        settings: what bags are made.
+        done: called after each bag.
+
+    Raises:
+        UsageError: a wrong number, or the folder holds a series already.
+    """
+    if count < 1:
+        raise UsageError(f"{count} bags were asked for; expected 1 or more")
+    if seed < 0:
+        raise UsageError(f"the seed is {seed}; expected 0 or more")
+    if form not in get_args(Format):
+        raise UsageError(f"the format is {form!r}; expected one of {', '.join(get_args(Format))}")
+    if (out / ANNOTATIONS).exists():
+        raise UsageError(
+            f"{out / ANNOTATIONS} exists already; name another folder, or delete that series first"
+        )
+    folder = out / "images"
+    folder.mkdir(parents=True, exist_ok=True)
+    images = []
+    for index in range(count):
+        bag = simulate_bag(seed, index, settings)
+        path = folder / f"{index:05d}{_SUFFIXES[form]}"
+        write_bag(path, bag)
+        images.append(_boxed(path, bag))
+        if done is not None:
+            done()
+    return write_coco(
+        out / ANNOTATIONS, images, BAGGAGE_CLASSES.names, SourceTerms(SOURCE, origin="simulated")
+    )
+
+
+def write_bag(path: Path, bag: SimulatedBag) -> None:
+    """Write one bag; the suffix decides: `.tif` the transmission, `.png` or `.jpg` the picture.
+
+    Raises:
+        UsageError: another suffix.
+    """
+    if path.suffix == ".tif":
+        encoded = encode_transmission(bag.transmission)
+    elif path.suffix in {".png", ".jpg"}:
+        picture: npt.NDArray[Any] = bag.picture if bag.picture.ndim == 2 else bag.picture[:, :, ::-1]
+        quality = (
+            [cv2.IMWRITE_JPEG_QUALITY, 90] if path.suffix == ".jpg" else [cv2.IMWRITE_PNG_COMPRESSION, 6]
+        )
+        _, buffer = cv2.imencode(path.suffix, np.ascontiguousarray(picture), quality)
+        encoded = buffer.tobytes()
+    else:
+        raise UsageError(f"{path} ends in {path.suffix!r}; expected .png, .jpg or .tif")
+    path.write_bytes(encoded)
+
+
+def encode_transmission(transmission: Plane) -> bytes:
+    """Return a 16-bit two-page TIFF, page 0 the high energy, air at 60,000 counts, Deflate-compressed.
+
+    Args:
+        transmission: (H, W, 2) in [0, 1].
+    """
+    pages = [
+        np.rint(np.ascontiguousarray(transmission[:, :, channel]) * np.float32(AIR_COUNTS)).astype(np.uint16)
+        for channel in range(2)
+    ]
+    deflate, differences = 8, 2
+    options = [cv2.IMWRITE_TIFF_COMPRESSION, deflate, cv2.IMWRITE_TIFF_PREDICTOR, differences]
+    _, buffer = cv2.imencodemulti(".tif", pages, options)
+    encoded: bytes = buffer.tobytes()
+    return encoded
+
+
+def _boxed(path: Path, bag: SimulatedBag) -> BoxedImage:
+    height, width = bag.transmission.shape[:2]
+    x1, y1, x2, y2 = bag.annotations.boxes.T.tolist()
+    names = tuple(BAGGAGE_CLASSES.names[i] for i in bag.annotations.class_ids.tolist())
+    return BoxedImage(path, width, height, tuple(zip(x1, y1, x2, y2, strict=True)), names)
