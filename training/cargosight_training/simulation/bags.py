@@ -216,7 +216,7 @@ def _handbag(pen: Pen, rng: Rng, bag: Bag, fabrics: Fabrics) -> None:
         width + 16,
         height + 16,
     )
-    outline = smooth(shape, closed=True, rounds=2)
+    outline = smooth(shape, closed=True, rounds=4)
     leather = rng.random() < 0.6
     if leather:
         pen.vessel(outline, m.LEATHER if rng.random() < 0.5 else m.PVC, rng.uniform(0.8, 1.6), 60, edge=14)

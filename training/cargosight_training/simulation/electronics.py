@@ -174,7 +174,7 @@ def camera(pen: Pen, rng: Rng) -> None:
 def hair_dryer(pen: Pen, rng: Rng) -> None:
     """A hair dryer or fan: a motor, a heating coil, a grip, a cable."""
     pen.vessel(rounded(190, 85, 30), m.ABS, 2.4, 80, edge=35)
-    pen.body(ellipse(42, 42, 20, -40, 0), m.STEEL, 24, edge=8)
+    pen.vessel(ellipse(42, 42, 20, -40, 0), m.STEEL, 1.6, 40, edge=6)
     pen.wire(ellipse(30, 30, 20, -40, 0), m.COPPER, 6, closed=True)
     turns = np.linspace(0, 60, 150)
     pen.wire(np.column_stack([20 + turns, 26 * np.sin(turns * 1.6)]), m.STEEL, 1.2)

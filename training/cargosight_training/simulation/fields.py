@@ -32,25 +32,29 @@ def cloth(rng: Rng, height: int, width: int, scale: float) -> Plane:
         width: columns.
         scale: pixels per millimetre.
     """
-    slow = smooth_noise(rng, height, width, 70 * scale)
-    layer = smooth_noise(rng, height, width, 40 * scale, stretch=1.5)
-    fine = smooth_noise(rng, height, width, 13 * scale)
-    grain = smooth_noise(rng, height, width, 4 * scale)
+    # Half the resolution is finer than a crease, at a quarter of the cost.
+    rows, columns, scale = (height + 1) // 2, (width + 1) // 2, scale / 2
+    slow = smooth_noise(rng, rows, columns, 70 * scale)
+    layer = smooth_noise(rng, rows, columns, 40 * scale, stretch=1.5)
+    fine = smooth_noise(rng, rows, columns, 13 * scale)
+    grain = smooth_noise(rng, rows, columns, 4 * scale)
     plane = np.float32(1.0) + np.float32(0.25) * slow + np.float32(0.15) * fine + np.float32(0.12) * grain
     # A second layer of cloth begins where the field passes zero.
     plane += np.clip(layer * np.float32(12.0), np.float32(0.0), np.float32(0.45))
     creases = (
-        (layer + np.float32(0.25) * fine, 18.0, 1.2),
-        (slow + np.float32(0.22) * layer - np.float32(0.3), 25.0, 1.1),
-        (slow - np.float32(0.3) * layer + np.float32(0.4), 28.0, 1.0),
+        (layer + np.float32(0.25) * fine, 22.0, 1.4),
+        (slow + np.float32(0.22) * layer - np.float32(0.3), 30.0, 1.3),
+        (slow - np.float32(0.3) * layer + np.float32(0.4), 33.0, 1.2),
         (fine + np.float32(0.6) * layer + np.float32(0.9), 10.0, 0.6),
     )
     for field, sharp, weight in creases:
         # A bell around zero, made of products since exp would be a fifth of the whole bag's time.
         bell = np.square(field * np.float32(sharp)) + np.float32(1.0)
         plane += np.float32(weight) / np.square(bell)
-    floor: Plane = np.maximum(plane, np.float32(0.08))
-    return floor
+    full = cv2.resize(
+        np.maximum(plane, np.float32(0.08)), (2 * columns, 2 * rows), interpolation=cv2.INTER_LINEAR
+    )
+    return np.ascontiguousarray(np.asarray(full, np.float32)[:height, :width])
 
 
 def grains(rng: Rng, height: int, width: int, cell: float) -> Plane:
