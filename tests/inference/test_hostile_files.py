@@ -16,6 +16,8 @@ from cargosight_inference.scans.readers import ReadOptions, read_scan, read_scan
 from cargosight_models.errors import ScanError
 from tests.made import scans
 
+log_level = getattr(cv2.utils, "logging", cv2).getLogLevel
+
 SMALL = {name: scans.encoded(name, 40, 56) for name in scans.SUFFIXES} | {
     "jpeg progressive": cv2.imencode(".jpg", scans.colour(40, 56), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[
         1
@@ -331,7 +333,7 @@ class TestPaths:
 
 
 def test_silence_on_stderr_also_from_several_threads(capfd):
-    before = cv2.utils.logging.getLogLevel()
+    before = log_level()
     bad = (
         SMALL["bmp"][:-1],
         scans.png_bytes(56, 40, b"\0" * 100),
@@ -348,5 +350,5 @@ def test_silence_on_stderr_also_from_several_threads(capfd):
         thread.start()
     for thread in threads:
         thread.join()
-    assert cv2.utils.logging.getLogLevel() == before
+    assert log_level() == before
     assert capfd.readouterr().err == ""

@@ -14,6 +14,8 @@ from cargosight_inference.scans.transmission import counts_to_transmission, esti
 from cargosight_models.errors import ScanError, UsageError
 from tests.made import scans
 
+log_level = getattr(cv2.utils, "logging", cv2).getLogLevel
+
 EXACT = ("png", "png grey", "bmp", "webp lossless", "tiff", "tiff grey", "npy")
 
 
@@ -421,6 +423,6 @@ class TestOptions:
         assert caught.value.__notes__ == [f"in {path}"]
 
     def test_the_log_level_of_opencv_is_left_as_it_was(self):
-        before = cv2.utils.logging.getLogLevel()
+        before = log_level()
         read_scan_bytes(scans.encoded("jpeg"))
-        assert cv2.utils.logging.getLogLevel() == before
+        assert log_level() == before

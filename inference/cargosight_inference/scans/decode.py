@@ -18,6 +18,8 @@ Pixels = npt.NDArray[Any]
 _UPRIGHT_RGB = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 _PNG_ESSENTIALS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _JPEG_FILL = 128
+_LOGGING: Any = getattr(cv2.utils, "logging", cv2)  # OpenCV up to 4.12 has the two functions at its top
+_SILENT = 0
 _OPAQUE = 255
 
 
@@ -36,8 +38,8 @@ class _Quiet:
     def __call__(self) -> Iterator[None]:
         with self._lock:
             if self._inside == 0:
-                self._level = cv2.utils.logging.getLogLevel()
-                cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+                self._level = _LOGGING.getLogLevel()
+                _LOGGING.setLogLevel(_SILENT)
             self._inside += 1
         try:
             yield
@@ -45,7 +47,7 @@ class _Quiet:
             with self._lock:
                 self._inside -= 1
                 if self._inside == 0:
-                    cv2.utils.logging.setLogLevel(self._level)
+                    _LOGGING.setLogLevel(self._level)
 
 
 _quiet = _Quiet()
