@@ -1,13 +1,18 @@
 """Small made COCO data sets with partial labels: drawn shapes written as PNG."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+
+from cargosight_inference.findings import Findings
+from cargosight_models.labels import Annotations, ClassSet
+from cargosight_training.datasets.records import ImageRecord, Origin
+from cargosight_training.evaluation.scored import Scored, collect
 
 CLASSES = ("bar", "disc", "ring")
 """What can be drawn: a long thin bar, a filled disc, an open ring."""
@@ -204,3 +209,90 @@ def counts_by_class(document: Mapping[str, Any]) -> dict[str, int]:
     for row in document["annotations"]:
         counts[names[row["category_id"]]] += 1
     return counts
+
+
+Item = tuple[str, tuple[float, float, float, float]]
+Found = tuple[str, float, tuple[float, float, float, float]]
+
+
+def image_record(
+    number: int,
+    truths: Iterable[Item] = (),
+    *,
+    classes: Sequence[str] = CLASSES,
+    labelled: Sequence[str] | None = None,
+    source: str = "site",
+    scanner: str | None = None,
+    origin: Origin = "real",
+    size: tuple[int, int] = (200, 100),
+) -> ImageRecord:
+    """A record without an image file; truths as (class, x1, y1, x2, y2)."""
+    items = list(truths)
+    return ImageRecord(
+        image_id=number,
+        path=Path(f"made-{number}.png"),
+        width=size[0],
+        height=size[1],
+        source=source,
+        scanner=scanner,
+        labelled=np.array([labelled is None or name in labelled for name in classes]),
+        annotations=Annotations(
+            np.array([box for _, box in items], dtype=np.float32).reshape(-1, 4),
+            np.array([list(classes).index(name) for name, _ in items], dtype=np.int64),
+        ),
+        origin=origin,
+    )
+
+
+def findings_of(found: Iterable[Found] = (), classes: Sequence[str] = CLASSES) -> Findings:
+    """Findings from (class, score, box), sorted by falling score."""
+    rows = sorted(found, key=lambda row: -row[1])
+    return Findings(
+        np.array([box for _, _, box in rows], dtype=np.float32).reshape(-1, 4),
+        np.array([score for _, score, _ in rows], dtype=np.float32),
+        np.array([list(classes).index(name) for name, _, _ in rows], dtype=np.int32),
+        np.zeros(len(rows), dtype=np.bool_),
+        tuple(classes),
+    )
+
+
+def scored_of(*images: tuple[ImageRecord, Findings], classes: Sequence[str] = CLASSES) -> Scored:
+    """Scored images."""
+    return collect(images, ClassSet(tuple(classes)))
+
+
+def random_pairs(
+    seed: int, images: int = 40, *, distinct_scores: bool = True, scanners: int = 2
+) -> list[tuple[ImageRecord, Findings]]:
+    """Images of two sources with different label masks, with right, shifted, doubled and stray findings.
+
+    Boxes lie on whole pixels, so that some overlaps meet an IoU threshold exactly.
+    """
+    rng = np.random.default_rng(seed)
+    scores = iter(rng.permutation(np.linspace(0.01, 0.99, images * 30)))
+    pairs = []
+    for number in range(images):
+        source, labelled = ("full", CLASSES) if number % 3 else ("part", CLASSES[:2])
+        truths: list[Item] = []
+        found: list[Found] = []
+        for name in rng.choice(labelled, size=int(rng.integers(0, 4))):
+            box = _random_box(rng)
+            truths.append((str(name), box))
+            for _ in range(int(rng.integers(0, 3))):
+                shifted = np.array(box) + np.repeat(rng.integers(-4, 5, 2)[None], 2, axis=0).ravel()
+                said = str(name) if rng.random() < 0.8 else str(rng.choice(CLASSES))
+                found.append((said, float(next(scores)), tuple(np.clip(shifted, 0, None).tolist())))
+        found += [(str(rng.choice(CLASSES)), float(next(scores)), _random_box(rng)) for _ in range(3)]
+        if not distinct_scores:
+            found = [(name, round(score, 1), box) for name, score, box in found]
+        record = image_record(
+            number + 1, truths, labelled=labelled, source=source, scanner=str(number % scanners)
+        )
+        pairs.append((record, findings_of(found)))
+    return pairs
+
+
+def _random_box(rng: np.random.Generator) -> tuple[float, float, float, float]:
+    w, h = int(rng.integers(10, 41)), int(rng.integers(10, 41))
+    x, y = int(rng.integers(5, 150)), int(rng.integers(5, 55))
+    return float(x), float(y), float(x + w), float(y + h)

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from cargosight_inference.scans.readers import ReadOptions, read_scan
-
 from cargosight_models.errors import DataSetError, ScanError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")

@@ -8,7 +8,7 @@ many classes each clean scan was checked for is stated beside the rate.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -88,9 +88,16 @@ def fit(scan_scores: FloatArray, labelled: BoolArray, present: BoolArray, wanted
         alarms = _alarms(scan_scores, labelled, clean, thresholds)
         low, high = (middle, high) if alarms <= max(allowed, 0) else (low, middle - 1)
     quantile = float(steps[low])
+    thresholds = _at_quantile(columns, quantile)
+    if allowed < 0:
+        # The quantile that is needed lies below what these scans can show.
+        thresholds = tuple(
+            replace(one, too_few=one.too_few or allowed_alarms(len(column), quantile) <= 0)
+            for one, column in zip(thresholds, columns, strict=True)
+        )
     return Fit(
         quantile,
-        _at_quantile(columns, quantile),
+        thresholds,
         tuple(class_id for class_id, column in enumerate(columns) if len(column) == 0),
         allowed < 0,
     )
