@@ -7,7 +7,7 @@ import pytest
 
 from cargosight_inference.inspector import Inspector
 from cargosight_models.catalog import find_model
-from cargosight_models.errors import CargosightError, DataSetError, UsageError
+from cargosight_models.errors import CargosightError, CatalogError, DataSetError, UsageError
 from cargosight_models.operating_points import Sidecar
 from cargosight_training.commands import evaluate
 from tests.made.datasets import CocoDocument, annotation
@@ -148,6 +148,22 @@ def test_operating_points_are_written_beside_the_model_and_used(model, tmp_path,
     assert stored["clean_scans"]["count"] == 0
     assert stored["classes"]["bar"]["pd"]["rate"] == 1.0
     assert "operating point pfa=0.05" in document["parts"]["real"]["confusion"]["thresholds_from"]
+
+
+def test_points_of_an_older_file_are_replaced_and_kept_on_failure(model, tmp_path):
+    run(model, "--data", write_data(tmp_path), "--choose-operating-points", "--samples", 0)
+    path = tmp_path / "blobs.points.json"
+    old = path.read_text()
+    make_blob_model(model, contract=blob_contract(classes=("disc", "bar"), code_version="0.2.0"))
+    with pytest.raises(CatalogError, match="belong to the model file"):
+        run(model, "--data", tmp_path / "bags.json")
+    few = write_data(tmp_path, name="few", items=1, clean=0)
+    with pytest.raises(DataSetError, match="no operating points were chosen"):
+        run(model, "--data", few, "--choose-operating-points", "--samples", 0)
+    assert path.read_text() == old
+    run(model, "--data", tmp_path / "bags.json", "--choose-operating-points", "--samples", 0)
+    assert Sidecar.read(path).fingerprint == find_model(str(model)).sha256
+    assert list(tmp_path.glob(".*")) == []
 
 
 def test_no_points_without_clean_scans(model, tmp_path):

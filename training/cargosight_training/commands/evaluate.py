@@ -3,12 +3,15 @@
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from cargosight_inference.progress import Progress
-from cargosight_models.errors import DataSetError, UsageError
+from cargosight_models.catalog import list_models
+from cargosight_models.contract import file_fingerprint
+from cargosight_models.errors import CatalogError, DataSetError, UsageError
 from cargosight_models.operating_points import Sidecar, sidecar_path
 from cargosight_training.datasets.coco import merge, only, read_coco, without
 from cargosight_training.datasets.records import DataSet
@@ -73,6 +76,25 @@ def run(args: argparse.Namespace) -> int:
     if args.samples < 0:
         raise UsageError(f"--samples {args.samples} found; expected 0 or more")
     dataset = load_data(args.data, images=args.images, chosen=args.only, left_out=args.without)
+    written = []
+    if args.choose_operating_points:
+        with _without_stale_points(args.model):
+            evaluation, model_path = _evaluate(args, dataset)
+            written.append(write_operating_points(evaluation, model_path))
+    else:
+        evaluation, _ = _evaluate(args, dataset)
+    if args.out is not None:
+        written += write_report(evaluation, args.out)
+    if args.json:
+        sys.stdout.write(json.dumps(evaluation.to_dict(), allow_nan=False) + "\n")
+    else:
+        sys.stdout.write(summary(evaluation))
+        sys.stdout.writelines(f"wrote {path}\n" for path in written)
+    return 0
+
+
+def _evaluate(args: argparse.Namespace, dataset: DataSet) -> tuple[Evaluation, Path]:
+    """The evaluation, with a bar on the terminal, and the model file's path."""
     inspector = open_inspector(args.model)
     bar = Progress()
 
@@ -92,17 +114,36 @@ def run(args: argparse.Namespace) -> int:
         )
     finally:
         bar.erase()
-    written = []
-    if args.choose_operating_points:
-        written.append(write_operating_points(evaluation, inspector.model.path))
-    if args.out is not None:
-        written += write_report(evaluation, args.out)
-    if args.json:
-        sys.stdout.write(json.dumps(evaluation.to_dict(), allow_nan=False) + "\n")
-    else:
-        sys.stdout.write(summary(evaluation))
-        sys.stdout.writelines(f"wrote {path}\n" for path in written)
-    return 0
+    return evaluation, inspector.model.path
+
+
+@contextmanager
+def _without_stale_points(model: str) -> Iterator[None]:
+    """Move a sidecar that belongs to another file aside, since the catalog refuses a model that has one.
+
+    It comes back when no new one was written in its place.
+    """
+    named = {one.name: one.path for one in list_models()}
+    model_path = named.get(model, Path(model))
+    points = sidecar_path(model_path)
+    aside = points.with_name(f".{points.name}.stale")
+    if points.is_file() and _is_stale(points, model_path):
+        points.replace(aside)
+    try:
+        yield
+    finally:
+        if aside.is_file():
+            if points.is_file():
+                aside.unlink()
+            else:
+                aside.replace(points)
+
+
+def _is_stale(points: Path, model_path: Path) -> bool:
+    try:
+        return Sidecar.read(points).fingerprint != file_fingerprint(model_path)
+    except (CatalogError, OSError):
+        return True
 
 
 def load_data(
