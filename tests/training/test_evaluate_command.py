@@ -1,5 +1,7 @@
 import argparse
 import json
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -210,3 +212,26 @@ def test_classes_that_the_model_does_not_know_are_told_and_not_averaged(model, t
     assert part["classes"]["knife"]["known"] is False
     assert part["all_classes"]["classes"] == ["bar"]
     assert part["clean_scans"] == 15  # a bag with an unknown item is not clean
+
+
+def test_evaluation_needs_nothing_but_the_base_install():
+    extras = (
+        "torch",
+        "torchvision",
+        "albumentations",
+        "pydantic",
+        "onnx",
+        "matplotlib",
+        "pycocotools",
+        "tqdm",
+    )
+    code = (
+        "import sys\n"
+        f"sys.modules.update(dict.fromkeys({extras!r}))\n"
+        "import cargosight_training.commands.convert, cargosight_training.commands.evaluate\n"
+        "import cargosight_training.evaluation.report\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
