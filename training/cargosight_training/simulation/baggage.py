@@ -164,7 +164,9 @@ class _Placed:
 def simulate_bag(seed: int, index: int = 0, settings: BagSettings | None = None) -> SimulatedBag:
     """Return bag number `index` of the series `seed`; the same numbers always give the same bag."""
     settings = BagSettings() if settings is None else settings
-    rng = np.random.default_rng([seed, index])
+    # Streams of their own: how much randomness the noise takes depends on the last bit of the signal, and must not
+    # decide what the next step draws.
+    rng, showing, noise = (np.random.default_rng([seed, index, stream]) for stream in range(3))
     width, height = settings.size or SIZES[int(rng.integers(len(SIZES)))]
     canvas = Canvas(width, height)
     scene = _Scene(canvas, rng)
@@ -176,9 +178,9 @@ def simulate_bag(seed: int, index: int = 0, settings: BagSettings | None = None)
     if rng.random() >= settings.clean_share:
         scene.hide_threats(pen, bag, settings)
     annotations = scene.visible()
-    transmission = expose(np.maximum(canvas.depth, np.float32(0.0)), choose_detector(rng), rng)
-    look = choose_look(rng, grey_share=settings.grey_share)
-    return SimulatedBag(transmission, show(transmission, look, rng), annotations, look.name, bag.kind)
+    transmission = expose(np.maximum(canvas.depth, np.float32(0.0)), choose_detector(showing), noise)
+    look = choose_look(showing, grey_share=settings.grey_share)
+    return SimulatedBag(transmission, show(transmission, look, showing), annotations, look.name, bag.kind)
 
 
 def visible_box(total: Plane, own: Plane) -> tuple[int, int, int, int] | None:

@@ -75,9 +75,10 @@ def expose(depth: Plane, detector: Detector, rng: Rng) -> Plane:
 
 def _poisson(mean: Plane, rng: Rng) -> Plane:
     """Return counts around `mean`: exact where few are expected, by the normal approximation above 40."""
+    (rare,) = rng.spawn(1)  # draws as many numbers as it likes, and leaves the next channel's noise alone
     counts: Plane = np.sqrt(mean)
     counts *= rng.standard_normal(mean.shape, dtype=np.float32)
     counts += mean
     few = mean < 40.0
-    counts[few] = rng.poisson(mean[few])
+    counts[few] = rare.poisson(mean[few])
     return counts
