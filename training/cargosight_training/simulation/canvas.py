@@ -274,10 +274,10 @@ def _chord(inside: Plane, depth: float, edge: float) -> Plane:
 
 def _inset(outline: Points, distance: float) -> Points:
     """Return a polygon with its edges moved inwards by `distance`, sharp corners by at most twice that."""
-    edge = np.roll(outline, -1, axis=0) - outline
+    edge = np.concatenate([outline[1:], outline[:1]]) - outline
     twice_area = float((outline[:, 0] * edge[:, 1] - outline[:, 1] * edge[:, 0]).sum())
     normal = np.column_stack([-edge[:, 1], edge[:, 0]]) / np.maximum(np.hypot(*edge.T), 1e-9)[:, None]
-    before = np.roll(normal, 1, axis=0)
+    before = np.concatenate([normal[-1:], normal[:-1]])
     reach = np.maximum(1.0 + (normal * before).sum(axis=1), 0.5)[:, None]
     inward = distance if twice_area > 0.0 else -distance
     moved: Points = outline + (normal + before) / reach * inward

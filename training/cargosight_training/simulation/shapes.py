@@ -1,11 +1,13 @@
 """Outlines and paths in millimetres: float64 arrays (N, 2) of x, y, each centred near the origin."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 Points = npt.NDArray[np.float64]
+_CORNERS = np.array([[1.0, 1.0], [-1.0, 1.0], [-1.0, -1.0], [1.0, -1.0]])
 
 
 def moved(points: Points, x: float, y: float, angle: float = 0.0) -> Points:
@@ -41,11 +43,17 @@ def rounded(
 ) -> Points:
     """Return a rectangle with round corners of `radius`, cut to half the shorter side, centred at (x, y)."""
     radius = min(radius, width / 2, height / 2)
-    right, low = width / 2 - radius, height / 2 - radius
-    quarter = np.pi / 2
-    corners = [(right, low, 0), (-right, low, 1), (-right, -low, 2), (right, -low, 3)]
-    parts = [arc(radius, i * quarter, (i + 1) * quarter, count, x=x + cx, y=y + cy) for cx, cy, i in corners]
-    return np.concatenate(parts)
+    centres = np.repeat(_CORNERS * (width / 2 - radius, height / 2 - radius), count, axis=0)
+    outline: Points = radius * _unit_circle(count) + centres + np.array((x, y))
+    return outline
+
+
+@lru_cache(maxsize=8)
+def _unit_circle(count: int) -> Points:
+    """Return a unit circle in four quarters of `count` points each, both ends of each included."""
+    quarter = np.linspace(0.0, np.pi / 2, count)
+    angles = (np.arange(4)[:, None] * np.pi / 2 + quarter).ravel()
+    return np.column_stack([np.cos(angles), np.sin(angles)])
 
 
 def smooth(points: Points | Sequence[tuple[float, float]], *, closed: bool, rounds: int = 2) -> Points:

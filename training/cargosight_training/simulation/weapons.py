@@ -273,33 +273,7 @@ def slingshot(pen: Pen, rng: Rng) -> None:
         if rng.random() < 0.5:
             pen.body(rounded(32, height, 12, y=-height * 0.55), m.ABS, 24, edge=12)
     else:
-        outline = smooth(
-            np.array(
-                [
-                    (spread + 9, height),
-                    (spread + 7, 20),
-                    (16, -15),
-                    (15, -height),
-                    (-15, -height),
-                    (-16, -15),
-                    (-spread - 7, 20),
-                    (-spread - 9, height),
-                    (-spread + 9, height),
-                    (-spread + 10, 28),
-                    (0, 12),
-                    (spread - 10, 28),
-                    (spread - 9, height),
-                ]
-            ),
-            closed=True,
-            rounds=1,
-        )
-        pen.body(
-            outline,
-            (m.ALUMINIUM, m.STEEL, m.ABS)[rng.choice(3, p=[0.4, 0.4, 0.2])],
-            rng.uniform(7, 13),
-            edge=5,
-        )
+        _moulded_fork(pen, rng, spread, height)
     band = wander(rng, (0.0, 0.0), step=28, count=4, bend=0.5)
     for side in (1, -1):
         start = np.array([[side * spread, height]])
@@ -313,6 +287,36 @@ def slingshot(pen: Pen, rng: Rng) -> None:
             hollow=2,
         )
     pen.body(rounded(50, 22, 8, y=height * 1.9), m.LEATHER, 2.5)
+
+
+def _moulded_fork(pen: Pen, rng: Rng, spread: float, height: float) -> None:
+    outline = smooth(
+        np.array(
+            [
+                (spread + 9, height),
+                (spread + 7, 20),
+                (16, -15),
+                (15, -height),
+                (-15, -height),
+                (-16, -15),
+                (-spread - 7, 20),
+                (-spread - 9, height),
+                (-spread + 9, height),
+                (-spread + 10, 28),
+                (0, 12),
+                (spread - 10, 28),
+                (spread - 9, height),
+            ]
+        ),
+        closed=True,
+        rounds=1,
+    )
+    pen.body(
+        outline,
+        (m.ALUMINIUM, m.STEEL, m.ABS)[rng.choice(3, p=[0.4, 0.4, 0.2])],
+        rng.uniform(7, 13),
+        edge=5,
+    )
 
 
 def firecrackers(pen: Pen, rng: Rng) -> None:
