@@ -1,14 +1,20 @@
 """The typed configuration of a training run, read from one YAML file and ``key=value`` overrides."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
+import cargosight_models
 from cargosight_models.errors import ConfigurationError, nearest_spelling
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Side = Annotated[int, Field(ge=32, multiple_of=32)]
+"""Of a network's input in pixels; 32 is the coarsest stride."""
 
 
 class _Part(BaseModel):
@@ -39,7 +45,8 @@ class DataConfig(_Part):
     terms: dict[str, str] = Field(default_factory=dict)
     """Terms of each source, for the model's contract and card."""
     cache: Path = Path("runs/cache")
-    cache_pixels: Annotated[int, Field(ge=64)] = 512
+    """Folder of the cached pictures; it may be emptied whenever no run uses it."""
+    cache_pixels: Annotated[int, Field(ge=64, multiple_of=32)] = 512
     """Longest side of the cached pictures."""
     balance: Share = 0.5
     """0 draws every scan alike, 1 draws scans of rare classes in inverse proportion to their count."""
@@ -68,7 +75,8 @@ class AugmentConfig(_Part):
     quarter_turn: Share = 0.5
     angle: Annotated[float, Field(ge=0.0, le=45.0)] = 10.0
     """Largest further rotation in degrees."""
-    scale: tuple[float, float] = (0.6, 1.5)
+    scale: tuple[Annotated[float, Field(gt=0.0)], Annotated[float, Field(gt=0.0)]] = (0.6, 1.5)
+    """Smallest and largest zoom; 1 shows the whole scan as large as it fits."""
     look: Share = 0.8
     """Change of colour rendering: gamma, colour mixing, contrast, tint."""
     grey: Share = 0.15
@@ -79,16 +87,23 @@ class AugmentConfig(_Part):
     project: Share = 0.3
     """Multiplicative projection of cut-out items."""
 
+    @model_validator(mode="after")
+    def _scale_rises(self) -> "AugmentConfig":
+        if self.scale[0] > self.scale[1]:
+            raise ValueError(f"scale is {list(self.scale)}; expected the smaller zoom first")
+        return self
+
 
 class PhaseConfig(_Part):
     """A stretch of the run with its own image size and frozen stages."""
 
     steps: Annotated[int, Field(ge=1)]
     size: Annotated[int, Field(ge=64, multiple_of=32)]
+    """Side of the square training pictures in pixels."""
     frozen_stages: Annotated[int, Field(ge=0)] = 0
     frozen_depthwise: bool = True
     strength: Share = 1.0
-    """Scales the augmentation's probabilities: a curriculum."""
+    """Scales the probabilities of mosaic, projection and every change of look: a curriculum."""
 
 
 class OptimiserConfig(_Part):
@@ -120,7 +135,8 @@ class MachineConfig(_Part):
 class ExportConfig(_Part):
     """Input shapes and suppression settings written into the ONNX file."""
 
-    shapes: tuple[tuple[int, int], ...] = ((416, 416),)
+    shapes: Annotated[tuple[tuple[Side, Side], ...], Field(min_length=1)] = ((416, 416),)
+    """(height, width) pairs."""
     suppression_iou: Share = 0.6
     score_floor: Share = 0.001
     max_findings: Annotated[int, Field(ge=1)] = 100
@@ -143,9 +159,11 @@ class LogConfig(_Part):
 class TrainConfig(_Part):
     """A whole run; an experiment file names only what differs from these defaults."""
 
-    name: str
+    name: Annotated[str, Field(min_length=1)]
+    """Of the model, as its contract says it."""
     out: Path
-    seed: int = 0
+    """Folder of the run."""
+    seed: Annotated[int, Field(ge=0)] = 0
     subject: Literal["baggage", "cargo"] = "baggage"
     kinds: tuple[Literal["pseudocolour", "display_grey", "transmission"], ...] = (
         "pseudocolour",
@@ -183,7 +201,59 @@ class TrainConfig(_Part):
         return self.phases[-1]
 
 
-def load_config(path: Path, overrides: list[str] | None = None) -> TrainConfig:
+_PHASES = re.compile("^phases:", re.MULTILINE)
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which a key that is given twice is an error, since one of the two would be lost."""
+
+
+def _unique_keys(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[str] = set()
+    for key, _ in node.value:
+        name = str(key.value)
+        if name in seen and name != "<<":
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key {name!r} is given twice", key.start_mark
+            )
+        seen.add(name)
+    loader.flatten_mapping(node)
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_keys)
+
+
+def shipped_configs() -> dict[str, Path]:
+    """The experiments that come with the package, by name."""
+    folder = Path(cargosight_models.__file__).parent / "configs"
+    if not folder.is_dir():  # in a checkout, where only a wheel would hold them inside the package
+        folder = Path(cargosight_models.__file__).parents[2] / "configs"
+    # The folder also holds deployment files; an experiment is what has phases.
+    return {
+        path.stem: path for path in sorted(folder.glob("*.yaml")) if _PHASES.search(path.read_text("utf-8"))
+    }
+
+
+def find_config(name_or_path: str) -> Path:
+    """The file of an experiment: a path, or the name of a shipped one.
+
+    Raises:
+        ConfigurationError: there is neither; the shipped names are listed.
+    """
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    shipped = shipped_configs()
+    if name_or_path in shipped:
+        return shipped[name_or_path]
+    raise ConfigurationError(
+        f"there is no configuration {name_or_path!r}{nearest_spelling(name_or_path, list(shipped))}: "
+        f"give the path of a YAML file, or one of {', '.join(shipped)}"
+    )
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     """Read a YAML experiment and apply ``key.sub=value`` overrides (values are YAML).
 
     Relative paths in the file are taken from the working directory, as those on the command line are.
@@ -193,14 +263,16 @@ def load_config(path: Path, overrides: list[str] | None = None) -> TrainConfig:
             is out of range.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         raise ConfigurationError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is no text file in UTF-8: {error}") from error
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(raw, dict):
         raise ConfigurationError(f"{path} holds {type(raw).__name__}, expected a mapping of settings")
-    for override in overrides or []:
+    for override in overrides:
         _apply(raw, override)
     try:
         return TrainConfig.model_validate(raw)
@@ -208,49 +280,71 @@ def load_config(path: Path, overrides: list[str] | None = None) -> TrainConfig:
         raise ConfigurationError(f"{path}: " + "; ".join(_sentence(e) for e in error.errors())) from error
 
 
+def dump_config(config: TrainConfig) -> str:
+    """The whole configuration as YAML that `load_config` reads back to an equal one."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
 def _apply(raw: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
-    if not equals or not key:
+    if not equals or not all(key.split(".")):
         raise ConfigurationError(
             f"override {override!r} is not of the form key=value, such as optimiser.lr=0.001"
         )
+    try:
+        value = yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"the value of override {override!r} is not valid YAML") from error
     *parents, last = key.split(".")
     place: Any = raw
     for name in parents:
-        place = place.setdefault(name, {}) if isinstance(place, dict) else _item(place, name, key)
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"the value of override {override!r} is not valid YAML") from error
+        if isinstance(place, dict):
+            if place.get(name) is None:  # absent, or a heading with nothing below it
+                place[name] = {}
+            place = place[name]
+        else:
+            place = place[_index(place, name, key)]
     if isinstance(place, dict):
         place[last] = value
     else:
-        _item(place, last, key)
-        place[int(last)] = value
+        place[_index(place, last, key)] = value
 
 
-def _item(place: Any, name: str, key: str) -> Any:
-    if not isinstance(place, list) or not name.isdigit() or int(name) >= len(place):
-        raise ConfigurationError(f"override {key}: {name!r} is no place in {place!r}")
-    return place[int(name)]
+def _index(place: object, name: str, key: str) -> int:
+    if not isinstance(place, list):
+        raise ConfigurationError(f"override {key}: there is no {name!r} in the value {place!r}")
+    if not name.isdecimal() or int(name) >= len(place):
+        raise ConfigurationError(
+            f"override {key}: {name!r} is no place in a list of {len(place)}; expected 0 to {len(place) - 1}"
+        )
+    return int(name)
 
 
-def _sentence(error: Any) -> str:
+def _sentence(error: ErrorDetails) -> str:
     """One pydantic error as a sentence; an unknown key is answered with the nearest known one."""
     where = ".".join(str(part) for part in error["loc"])
-    if error["type"] != "extra_forbidden":
-        return f"{where or 'settings'}: {error['msg']} (found {error['input']!r})"
-    part: Any = TrainConfig
-    for name in error["loc"][:-1]:
+    if error["type"] == "extra_forbidden":
+        known = _known_keys(error["loc"][:-1])
+        hint = nearest_spelling(str(error["loc"][-1]), known)
+        return f"unknown key {where!r}{hint}; known are {', '.join(known)}"
+    if error["type"] == "missing":
+        return f"{where} is missing: name it in the file or as {where}=value"
+    if error["type"] == "value_error":
+        return f"{where}: {error['ctx']['error']}" if where else str(error["ctx"]["error"])
+    found = repr(error["input"])
+    return f"{where}: {error['msg']}, found {found if len(found) <= 80 else found[:77] + '...'}"
+
+
+def _known_keys(loc: tuple[str | int, ...]) -> list[str]:
+    """The keys of the settings class at a place such as ("phases", 0)."""
+    part: type[_Part] = TrainConfig
+    for name in loc:
         if isinstance(name, str):
-            part = _part_of(part.model_fields[name].annotation)
-    known = list(part.model_fields)
-    return (
-        f"unknown key {where!r}{nearest_spelling(str(error['loc'][-1]), known)}; known are {', '.join(known)}"
-    )
+            part = _part_of(part.model_fields[name].annotation) or part
+    return list(part.model_fields)
 
 
-def _part_of(annotation: Any) -> Any:
+def _part_of(annotation: object) -> type[_Part] | None:
     """The settings class inside an annotation such as ``tuple[PhaseConfig, ...]``."""
     if isinstance(annotation, type) and issubclass(annotation, _Part):
         return annotation

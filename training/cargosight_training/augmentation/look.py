@@ -17,7 +17,7 @@ from cargosight_training.config import AugmentConfig
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # no look for newer versions at import
 
-import albumentations  # noqa: E402 - after the switch above
+import albumentations
 
 logging.getLogger("albumentations").setLevel(logging.ERROR)
 
@@ -61,7 +61,8 @@ class LookVariation:
             picture = _grey(picture, rng)
         if happens(settings.background):
             picture = _tint_air(picture, rng)
-        if happens(settings.quality) and picture.dtype == np.uint8:
+        # Pictures of a few rows have no quality to lose, and lowering their resolution would leave no row.
+        if happens(settings.quality) and picture.dtype == np.uint8 and min(picture.shape[:2]) >= 8:
             self._quality.set_random_seed(int(rng.integers(2**31)))
             picture = self._quality(image=picture)["image"]
         if happens(settings.border):
@@ -88,7 +89,8 @@ def _mix_colours(picture: Picture, rng: np.random.Generator) -> Picture:
     if rng.random() < 0.1:
         mix = mix[:, rng.permutation(3)]
     mix /= np.maximum(mix.sum(axis=1, keepdims=True), 0.3)
-    # out = air - mix @ (air - in) = mix @ in + air * (1 - row sums), and the row sums are 1
+    # out = air - mix @ (air - in) = mix @ in + air * (1 - row sums), and the row sums are 1 (below it for the one
+    # mix in a thousand whose sum is under 0.3, where air becomes grey instead of the colours exploding)
     return _matrix(picture, mix)
 
 

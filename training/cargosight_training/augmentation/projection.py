@@ -1,12 +1,11 @@
 """Multiplicative projection of cut-out items into bags, and of nothing, as its own counter-example.
 
-Transmissions multiply (Beer–Lambert), so an item seen through a bag darkens it by a factor. On pseudo-colour the product
-is an approximation, which is why projected items only train and never count in a figure on real scans.
+Transmissions multiply (Beer–Lambert), so an item seen through a bag darkens it by a factor. On pseudo-colour the
+product is an approximation, which is why projected items only train and never count in a figure on real scans.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -41,8 +40,39 @@ def find_cutouts(boxes: list[FloatArray], class_ids: list[npt.NDArray[np.int64]]
     return found
 
 
-def attenuation(picture: Picture, box: tuple[float, float, float, float]) -> FloatArray | None:
-    """The factor (h, w, 3) in (0, 1] by which what lies in a box darkens what is behind it.
+@dataclass(frozen=True, eq=False)
+class Imprint:
+    """What an item does to the light behind it.
+
+    Attributes:
+        factor: (h, w, 3) float32 in (0, 1], by which it darkens what is behind it; 1 where it is not.
+        box: x1, y1, x2, y2 of the item in pixels of ``factor``.
+    """
+
+    factor: FloatArray
+    box: tuple[float, float, float, float]
+
+    def turned(self, quarters: int, *, mirrored: bool) -> "Imprint":
+        """Turned counter-clockwise by quarter turns, then mirrored left to right."""
+        factor, (x1, y1, x2, y2) = self.factor, self.box
+        for _ in range(quarters):
+            width = factor.shape[1]
+            factor, (x1, y1, x2, y2) = np.rot90(factor), (y1, width - x2, y2, width - x1)
+        if mirrored:
+            width = factor.shape[1]
+            factor, (x1, x2) = factor[:, ::-1], (width - x2, width - x1)
+        return Imprint(np.ascontiguousarray(factor), (x1, y1, x2, y2))
+
+    def resized(self, width: int, height: int) -> "Imprint":
+        """Brought to another size in pixels."""
+        factor = cv2.resize(self.factor, (width, height), interpolation=cv2.INTER_AREA)
+        sx, sy = width / self.factor.shape[1], height / self.factor.shape[0]
+        x1, y1, x2, y2 = self.box
+        return Imprint(factor.astype(np.float32, copy=False), (x1 * sx, y1 * sy, x2 * sx, y2 * sy))
+
+
+def attenuation(picture: Picture, box: tuple[float, float, float, float]) -> Imprint | None:
+    """What lies in a box of a picture, cut out with a margin.
 
     The level around the item is taken for its background (median of a frame around the box); where the picture is
     brighter than that the factor is 1. It fades to 1 at the edges, so that no seam is left. None where the frame
@@ -68,7 +98,8 @@ def attenuation(picture: Picture, box: tuple[float, float, float, float]) -> Flo
         return None
     factor = np.clip(crop / level, 0.02, 1.0)
     fade = np.outer(_ramp(crop.shape[0], dy), _ramp(crop.shape[1], dx))[:, :, None]
-    return (1.0 - fade * (1.0 - factor)).astype(np.float32)
+    inside = (box[0] - left, box[1] - top, box[2] - left, box[3] - top)
+    return Imprint((1.0 - fade * (1.0 - factor)).astype(np.float32), inside)
 
 
 def project(picture: Picture, factor: FloatArray, left: int, top: int) -> Picture:
@@ -142,8 +173,10 @@ class ItemProjection:
         height, width = source.shape[:2]
         w, h = (float(rng.uniform(0.08, 0.3) * side) for side in (width, height))
         x, y = float(rng.uniform(0, width - w)), float(rng.uniform(0, height - h))
-        box = np.array([[x, y, x + w, y + h]], dtype=np.float32)
-        if iou_matrix(box, self._boxes[other]).any():
+        # The margin that is cut out around the piece must hold no part of an item either.
+        dx, dy = MARGIN * w + 1.0, MARGIN * h + 1.0
+        reach = np.array([[x - dx, y - dy, x + w + dx, y + h + dy]], dtype=np.float32)
+        if iou_matrix(reach, self._boxes[other]).any():
             return sample
         placed = self._project(sample, source, (x, y, x + w, y + h), rng)
         return sample if placed is None else Sample(placed[0], sample.boxes, sample.class_ids, sample.regions)
@@ -155,19 +188,18 @@ class ItemProjection:
         box: tuple[float, float, float, float],
         rng: np.random.Generator,
     ) -> tuple[Picture, npt.NDArray[np.float32]] | None:
-        factor = attenuation(source, box)
-        if factor is None:
+        imprint = attenuation(source, box)
+        if imprint is None:
             return None
-        factor = np.rot90(factor, int(rng.integers(4)))
-        if rng.random() < 0.5:
-            factor = factor[:, ::-1]
+        imprint = imprint.turned(int(rng.integers(4)), mirrored=bool(rng.random() < 0.5))
         scale = float(np.exp(rng.uniform(-0.3, 0.3)))
         width, height = sample.size
-        scale = min(scale, 0.8 * width / factor.shape[1], 0.8 * height / factor.shape[0])
-        w, h = max(4, round(factor.shape[1] * scale)), max(4, round(factor.shape[0] * scale))
-        resized: npt.NDArray[Any] = cv2.resize(
-            np.ascontiguousarray(factor), (w, h), interpolation=cv2.INTER_AREA
-        )
+        rows, columns = imprint.factor.shape[:2]
+        scale = min(scale, 0.8 * width / columns, 0.8 * height / rows)
+        w, h = max(4, round(columns * scale)), max(4, round(rows * scale))
+        if w > width or h > height:
+            return None
+        imprint = imprint.resized(w, h)
         for _ in range(6):
             left, top = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
             behind = float(as_float(sample.picture[top : top + h : 4, left : left + w : 4]).mean())
@@ -175,12 +207,8 @@ class ItemProjection:
                 break
         else:
             return None
-        # The box of the item itself, without the margin that was cut out around it.
-        inset_x, inset_y = (side * MARGIN / (1 + 2 * MARGIN) for side in (w, h))
-        placed = np.array(
-            [left + inset_x, top + inset_y, left + w - inset_x, top + h - inset_y], dtype=np.float32
-        )
-        return project(sample.picture, resized, left, top), placed
+        placed = np.array(imprint.box, dtype=np.float32) + np.array([left, top, left, top], dtype=np.float32)
+        return project(sample.picture, imprint.factor, left, top), placed
 
 
 def _ramp(length: int, margin: float) -> npt.NDArray[np.float64]:

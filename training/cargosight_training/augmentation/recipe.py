@@ -73,5 +73,9 @@ class Recipe:
                     sample = self._projection.add_decoy(sample, position, rng)
                 else:
                     sample = self._projection.add_item(sample, rng)
-        look = self._looks.setdefault(strength, LookVariation(self._settings, strength=strength))
-        return with_picture(sample, look.vary(sample.picture, rng))
+        return with_picture(sample, self._look(strength).vary(sample.picture, rng))
+
+    def _look(self, strength: float) -> LookVariation:
+        if strength not in self._looks:
+            self._looks[strength] = LookVariation(self._settings, strength=strength)
+        return self._looks[strength]

@@ -48,12 +48,17 @@ def whole(picture: Picture, boxes: FloatArray, class_ids: IndexArray, labelled: 
 
 
 def warp(sample: Sample, to_canvas: Affine, width: int, height: int) -> Sample:
-    """Map a sample onto a canvas of ``width`` × ``height``; what it does not cover is air (white)."""
+    """Map a sample onto a canvas of ``width`` × ``height``; what it does not cover is air (white).
+
+    As in `preprocess`, the picture is halved by 2 × 2 means while it is at least twice too large, so that the network
+    meets the same fine texture in training and in use.
+    """
     white = 1.0 if sample.picture.dtype == np.float32 else 255
+    source, from_source = _halved(sample.picture, to_canvas)
     # OpenCV puts the origin at the centre of the first pixel, boxes put it at its edge.
-    centred = Affine.translation(0.5, 0.5).then(to_canvas).then(Affine.translation(-0.5, -0.5))
+    centred = Affine.translation(0.5, 0.5).then(from_source).then(Affine.translation(-0.5, -0.5))
     picture = cv2.warpAffine(
-        sample.picture, centred.matrix, (width, height), flags=cv2.INTER_LINEAR, borderValue=(white,) * 3
+        source, centred.matrix, (width, height), flags=cv2.INTER_LINEAR, borderValue=(white,) * 3
     )
     mapped = to_canvas.boxes(sample.boxes)
     clipped = clip_boxes(mapped, width, height)
@@ -65,6 +70,18 @@ def warp(sample: Sample, to_canvas: Affine, width: int, height: int) -> Sample:
         clip_boxes(to_canvas.boxes(sample.regions.boxes), width, height), sample.regions.masks
     )
     return Sample(picture, clipped[kept], sample.class_ids[kept], regions)
+
+
+def _halved(picture: Picture, to_canvas: Affine) -> tuple[Picture, Affine]:
+    """The picture halved as often as the map shrinks it by two or more, and the map from the result."""
+    while np.hypot(*to_canvas.matrix[:, :2]).max() <= 0.5 and min(picture.shape[:2]) >= 2:
+        width, height = picture.shape[1] // 2, picture.shape[0] // 2
+        even = picture[
+            : 2 * height, : 2 * width
+        ]  # an odd last row or column is less than a pixel of the canvas
+        picture = cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA)
+        to_canvas = Affine.scaling(2.0, 2.0).then(to_canvas)
+    return picture, to_canvas
 
 
 def paste(tiles: list[tuple[Sample, int, int]], width: int, height: int) -> Sample:

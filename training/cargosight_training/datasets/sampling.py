@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from cargosight_models.errors import DataSetError
 from cargosight_training.datasets.records import ImageRecord
 
 
@@ -17,11 +18,16 @@ class BalancedSampling:
         balance: 0 draws all alike, 1 in full inverse proportion.
         empty_weight: weight of a scan without a box.
         seed: of the run.
+
+    Raises:
+        DataSetError: no scan can ever be drawn.
     """
 
     def __init__(
         self, records: tuple[ImageRecord, ...], *, balance: float, empty_weight: float, seed: int
     ) -> None:
+        if not records:
+            raise DataSetError("there are no scans to draw from; expected at least one")
         classes = len(records[0].labelled)
         present = np.zeros((len(records), classes), dtype=np.bool_)
         for i, record in enumerate(records):
@@ -30,7 +36,14 @@ class BalancedSampling:
         rarity = (counts.max() / counts) ** balance
         weights = np.where(present, rarity, 0.0).max(axis=1)
         weights[~present.any(axis=1)] = empty_weight
-        self._share = weights / weights.sum()
+        if not weights.any():
+            raise DataSetError(
+                f"none of the {len(records)} scans has a box, and data.empty_weight is 0, so that none is ever drawn"
+            )
+        self._share: npt.NDArray[np.float64] = weights / weights.sum()
+        # As numpy's own `choice` has them, which would sum up all shares for every draw.
+        self._cumulative: npt.NDArray[np.float64] = self._share.cumsum()
+        self._cumulative /= self._cumulative[-1]
         self._seed = seed
 
     @property
@@ -40,5 +53,9 @@ class BalancedSampling:
 
     def draw(self, step: int, count: int) -> npt.NDArray[np.int64]:
         """Positions (count,) of the scans of a step."""
-        rng = np.random.default_rng((self._seed, step, 0))
-        return rng.choice(len(self._share), size=count, p=self._share)
+        return self.choose(np.random.default_rng((self._seed, step, 0)), count)
+
+    def choose(self, rng: np.random.Generator, count: int) -> npt.NDArray[np.int64]:
+        """Positions (count,) drawn with a given source of chance."""
+        positions: npt.NDArray[np.int64] = np.searchsorted(self._cumulative, rng.random(count), side="right")
+        return positions

@@ -11,6 +11,40 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
+class Locations:
+    """Where the network looks, and what it says there.
+
+    Attributes:
+        logits: (N, A, C) float32 class logits.
+        boxes: (N, A, 4) float32 predicted boxes in input pixels.
+        points: (A, 2) location centres in input pixels.
+        strides: (A,) stride of each location in input pixels.
+    """
+
+    logits: Tensor
+    boxes: Tensor
+    points: Tensor
+    strides: Tensor
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What people annotated.
+
+    Attributes:
+        boxes: (N, G, 4) float32 in input pixels, padded.
+        class_ids: (N, G) int64.
+        valid: (N, G) bool, False for padding.
+        label_mask: (N, A, C) bool: whether the region under a location labels a class.
+    """
+
+    boxes: Tensor
+    class_ids: Tensor
+    valid: Tensor
+    label_mask: Tensor
+
+
+@dataclass(frozen=True)
 class Targets:
     """What each location should answer.
 
@@ -37,34 +71,20 @@ def pairwise_iou(a: Tensor, b: Tensor) -> Tensor:
 
 @torch.no_grad()
 def assign(
-    scores: Tensor,
-    boxes: Tensor,
-    points: Tensor,
-    strides: Tensor,
-    truth_boxes: Tensor,
-    truth_classes: Tensor,
-    truth_valid: Tensor,
-    *,
-    top: int = 10,
-    alpha: float = 0.5,
-    beta: float = 4.0,
+    found: Locations, truth: Truth, *, top: int = 10, alpha: float = 0.5, beta: float = 4.0
 ) -> Targets:
     """Choose the positives of a batch.
 
     Args:
-        scores: (N, A, C) predicted class scores in [0, 1].
-        boxes: (N, A, 4) predicted boxes in input pixels.
-        points: (A, 2) location centres in input pixels.
-        strides: (A,) stride of each location in input pixels.
-        truth_boxes: (N, G, 4) annotated boxes in input pixels, padded.
-        truth_classes: (N, G) their class ids.
-        truth_valid: (N, G) bool, False for padding.
+        found: what the network says.
+        truth: what it should say; the label mask plays no part here.
         top: positives for each box at most.
         alpha: weight of the class score.
         beta: weight of the IoU.
     """
-    n, g = truth_valid.shape
-    locations = points.shape[0]
+    scores, boxes = found.logits.sigmoid(), found.boxes
+    n, g = truth.valid.shape
+    locations = len(found.points)
     if g == 0:
         return Targets(
             torch.zeros_like(scores),
@@ -72,12 +92,12 @@ def assign(
             scores.new_zeros(n, locations, dtype=torch.bool),
         )
     # A box smaller than a stride may hold no location: a box counts as at least one stride wide.
-    centre = (truth_boxes[..., :2] + truth_boxes[..., 2:])[:, :, None, :] / 2
-    half = (truth_boxes[..., 2:] - truth_boxes[..., :2])[:, :, None, :] / 2
-    reach = torch.maximum(half, strides[None, None, :, None] / 2)
-    inside = ((points[None, None] - centre).abs() <= reach).all(dim=3) & truth_valid[:, :, None]
-    iou = pairwise_iou(truth_boxes, boxes)
-    class_score = scores.transpose(1, 2).gather(1, truth_classes[:, :, None].expand(n, g, locations))
+    centre = (truth.boxes[..., :2] + truth.boxes[..., 2:])[:, :, None, :] / 2
+    half = (truth.boxes[..., 2:] - truth.boxes[..., :2])[:, :, None, :] / 2
+    reach = torch.maximum(half, found.strides[None, None, :, None] / 2)
+    inside = ((found.points[None, None] - centre).abs() <= reach).all(dim=3) & truth.valid[:, :, None]
+    iou = pairwise_iou(truth.boxes, boxes)
+    class_score = scores.transpose(1, 2).gather(1, truth.class_ids[:, :, None].expand(n, g, locations))
     quality = class_score.pow(alpha) * iou.pow(beta)
     ranked = torch.where(inside, quality + 1e-9, quality.new_zeros(()))
     best = ranked.topk(min(top, locations), dim=2).indices
@@ -92,8 +112,8 @@ def assign(
     best_quality = quality.amax(dim=2, keepdim=True)
     best_iou = torch.where(chosen, iou, iou.new_zeros(())).amax(dim=2, keepdim=True)
     wanted = (quality / (best_quality + 1e-9) * best_iou).amax(dim=1)
-    classes = truth_classes.gather(1, owner)
+    classes = truth.class_ids.gather(1, owner)
     target_scores = torch.zeros_like(scores)
     target_scores.scatter_(2, classes[:, :, None], (wanted * positive)[:, :, None].to(scores.dtype))
-    target_boxes = truth_boxes.gather(1, owner[:, :, None].expand(n, locations, 4))
+    target_boxes = truth.boxes.gather(1, owner[:, :, None].expand(n, locations, 4))
     return Targets(target_scores, target_boxes, positive)

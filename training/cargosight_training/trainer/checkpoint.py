@@ -1,6 +1,7 @@
 """Checkpoints, written so that a kill at any moment leaves a whole one, and half-precision weights."""
 
 import os
+import pickle
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,15 +28,16 @@ def load(path: Path) -> dict[str, Any]:
     """Read what `save` wrote; nothing in it is executed.
 
     Raises:
-        ConfigurationError: the file is missing or no checkpoint.
+        ConfigurationError: the file cannot be read or is no checkpoint.
     """
     try:
         content = torch.load(path, weights_only=True, map_location="cpu")
-    except FileNotFoundError as error:
-        raise ConfigurationError(f"there is no weights file {path}") from error
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise ConfigurationError(f"{path} is not a checkpoint of this program: {error}") from error
-    if not isinstance(content, dict) or "settings" not in content:
+    except OSError as error:
+        raise ConfigurationError(f"cannot read the weights file {path}: {error.strerror}") from error
+    except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        reason = str(error).partition("\n")[0] or "it ends too early"
+        raise ConfigurationError(f"{path} is not a checkpoint of this program: {reason}") from error
+    if not isinstance(content, dict) or not {"settings", "classes"} <= content.keys():
         raise ConfigurationError(f"{path} is not a checkpoint of this program: it names no network settings")
     return content
 
@@ -59,6 +61,9 @@ def start_from(model: Detector, path: Path, classes: tuple[str, ...]) -> list[st
 
     Returns:
         Names of the parameters that kept their initial values.
+
+    Raises:
+        ConfigurationError: the file is no checkpoint, or nothing in it fits.
     """
     content = load(path)
     found = {k: v.float() if v.is_floating_point() else v for k, v in _weights_of(content).items()}
@@ -74,6 +79,12 @@ def start_from(model: Detector, path: Path, classes: tuple[str, ...]) -> list[st
             value.copy_(found[key])
         else:
             kept.append(key)
+    if len(kept) == len(own):
+        raise ConfigurationError(
+            f"no weight in {path} fits this network: the file is of a {content['settings'].get('backbone')} with "
+            f"{content['settings'].get('channels')} channels, the network is a {model.settings.backbone} with "
+            f"{model.settings.channels}"
+        )
     model.load_state_dict(own)
     return kept
 

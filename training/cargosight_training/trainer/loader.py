@@ -1,6 +1,8 @@
 """Training batches: each a pure function of seed, step and slot, so that a resumed run sees the same ones."""
 
-from collections.abc import Iterator
+import multiprocessing
+import signal
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -10,14 +12,17 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cargosight_inference.preprocess import preprocess
-from cargosight_inference.scans.readers import ReadOptions, read_scan
 from cargosight_models.contract import InputContract
+from cargosight_models.errors import ConfigurationError
+from cargosight_models.geometry import FloatArray, IndexArray, clip_boxes
 from cargosight_models.labels import LabelledRegions
 from cargosight_models.networks.head import location_grid
 from cargosight_training.augmentation.recipe import Recipe
 from cargosight_training.config import TrainConfig
+from cargosight_training.datasets.cache import read_record
 from cargosight_training.datasets.records import ImageRecord
 from cargosight_training.datasets.sampling import BalancedSampling
+from cargosight_training.trainer.assignment import Truth
 
 Slot = tuple[int, int]
 """A step of the run and a place in its batch."""
@@ -42,21 +47,25 @@ class Item:
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch as the loss takes it; boxes are padded to the largest count.
+    """A batch as the network and its loss take it.
 
     Attributes:
         images: (N, 3, S, S) uint8, or float32 in [0, 1].
-        boxes: (N, G, 4) float32 in input pixels.
-        class_ids: (N, G) int64.
-        valid: (N, G) bool.
-        label_mask: (N, A, C) bool.
+        truth: the annotations, padded to the largest count of a sample.
     """
 
     images: Tensor
-    boxes: Tensor
-    class_ids: Tensor
-    valid: Tensor
-    label_mask: Tensor
+    truth: Truth
+
+    def truth_on(self, device: torch.device) -> Truth:
+        """The annotations on ``device``."""
+        truth = self.truth
+        return Truth(
+            truth.boxes.to(device, non_blocking=True),
+            truth.class_ids.to(device, non_blocking=True),
+            truth.valid.to(device, non_blocking=True),
+            truth.label_mask.to(device, non_blocking=True),
+        )
 
     def network_images(self, device: torch.device) -> Tensor:
         """(N, 3, S, S) float32 in [0, 1], channels last, on ``device``."""
@@ -89,7 +98,7 @@ class TrainingSamples(Dataset[Item]):
         if self._recipe is None:
             return self._plain(position, phase.size)
         rng = np.random.default_rng((self._config.seed, step, 1 + slot))
-        others = [int(i) for i in rng.choice(len(self._records), size=3, p=self._sampling.shares)]
+        others = self._sampling.choose(rng, 3).tolist()
         sample = self._recipe.make(position, others, phase.size, rng, strength=phase.strength)
         image = torch.from_numpy(np.ascontiguousarray(sample.picture.transpose(2, 0, 1)))
         return _item(image, sample.boxes, sample.class_ids, sample.regions)
@@ -97,15 +106,15 @@ class TrainingSamples(Dataset[Item]):
     def _plain(self, position: int, size: int) -> Item:
         """The very tensor that an inspection of this scan gives the network."""
         record = self._records[position]
-        scan = read_scan(record.path, ReadOptions(subject=self._config.subject))
+        scan = read_record(record, self._config.subject)
         view = preprocess(scan, InputContract(shapes=((size, size),)))
         whole = np.array([[0, 0, size, size]], dtype=np.float32)
         regions = LabelledRegions(whole, record.labelled[None])
-        boxes = view.to_input.boxes(record.annotations.boxes)
+        boxes = clip_boxes(view.to_input.boxes(record.annotations.boxes), size, size)
         return _item(torch.from_numpy(view.tensor[0]), boxes, record.annotations.class_ids, regions)
 
 
-def _item(image: Tensor, boxes: np.ndarray, class_ids: np.ndarray, regions: LabelledRegions) -> Item:
+def _item(image: Tensor, boxes: FloatArray, class_ids: IndexArray, regions: LabelledRegions) -> Item:
     points, _ = location_grid(image.shape[1], image.shape[2])
     mask = torch.from_numpy(regions.mask_at(points.numpy()))
     return Item(image, torch.from_numpy(boxes), torch.from_numpy(class_ids), mask)
@@ -123,21 +132,40 @@ def collate(items: list[Item]) -> Batch:
     for row, item in enumerate(items):
         count = len(item.boxes)
         boxes[row, :count], class_ids[row, :count], valid[row, :count] = item.boxes, item.class_ids, True
-    return Batch(torch.stack(images), boxes, class_ids, valid, torch.stack([i.label_mask for i in items]))
+    label_mask = torch.stack([item.label_mask for item in items])
+    return Batch(torch.stack(images), Truth(boxes, class_ids, valid, label_mask))
+
+
+class _Plan:
+    """The slots of each step from ``first`` on, made as they are asked for."""
+
+    def __init__(self, config: TrainConfig, first: int, rank: int, world: int) -> None:
+        self._steps = range(first, config.total_steps)
+        self._slots = range(rank, config.optimiser.batch, world)
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def __iter__(self) -> Iterator[list[Slot]]:
+        return ([(step, slot) for slot in self._slots] for step in self._steps)
 
 
 def batches(
     samples: TrainingSamples, config: TrainConfig, *, first: int, rank: int, world: int
-) -> Iterator[Batch]:
-    """The batches of the steps from ``first`` to the end of the run; each process takes its share of every batch."""
-    plan = [
-        [(step, slot) for slot in range(rank, config.optimiser.batch, world)]
-        for step in range(first, config.total_steps)
-    ]
+) -> Generator[Batch, None, None]:
+    """The batches of the steps from ``first`` to the end of the run; each process takes its share of every batch.
+
+    Raises:
+        ConfigurationError: loader processes were asked for where the system cannot fork them.
+    """
     workers = config.machine.workers
+    if workers and "fork" not in multiprocessing.get_all_start_methods():
+        raise ConfigurationError(
+            f"machine.workers is {workers}, but this system cannot fork loader processes: set it to 0"
+        )
     loader: DataLoader[Item] = DataLoader(
         samples,
-        batch_sampler=plan,
+        batch_sampler=_Plan(config, first, rank, world),
         num_workers=workers,
         collate_fn=collate,
         worker_init_fn=_start_worker,
@@ -149,6 +177,8 @@ def batches(
 
 
 def _start_worker(_worker: int) -> None:
-    """One core for each loader process: the cores belong to the network."""
+    """One core for each loader process, since the cores belong to the network; the run alone answers to signals."""
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

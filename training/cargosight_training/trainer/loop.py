@@ -1,18 +1,23 @@
 """The training loop: one page that reads aloud."""
 
-import time
+import gc
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from cargosight_models.errors import ConfigurationError
+from cargosight_models.networks.backbones import Backbone
 from cargosight_models.networks.detector import Detector, DetectorSettings
 from cargosight_models.networks.head import location_grid
 from cargosight_training.config import PhaseConfig, TrainConfig
 from cargosight_training.trainer import checkpoint
+from cargosight_training.trainer.assignment import Locations
 from cargosight_training.trainer.ema import WeightAverage
 from cargosight_training.trainer.journal import Journal
 from cargosight_training.trainer.loader import Batch, TrainingSamples, batches
@@ -20,20 +25,32 @@ from cargosight_training.trainer.losses import LossTerms, detector_loss
 from cargosight_training.trainer.machine import Machine
 from cargosight_training.trainer.schedule import learning_rate
 
-Evaluate = Callable[[Detector, int], None]
-"""Called with the average weights and the number of steps done."""
+Evaluate = Callable[[Detector, int, float], None]
+"""Called with the average weights, the number of steps done, and the CPU-hours spent on them. After a kill it may be
+called again for the same step."""
 
 
 class Trainer:
     """State of one run: network, average, optimiser, step.
 
+    A step is a pure function of this state and of the configuration: batches are drawn by step, and chance inside the
+    network is seeded by step.
+
     Args:
         config: the run.
         classes: class names, in the order of the class ids.
         machine: where it computes.
+
+    Raises:
+        ConfigurationError: the batch cannot be shared among the processes, or the starting weights do not fit.
     """
 
     def __init__(self, config: TrainConfig, classes: tuple[str, ...], machine: Machine) -> None:
+        if config.optimiser.batch % machine.world:
+            raise ConfigurationError(
+                f"optimiser.batch is {config.optimiser.batch}, which {machine.world} processes cannot share evenly: "
+                f"set it to a multiple of {machine.world}"
+            )
         torch.manual_seed(config.seed)
         self.config, self.classes, self.machine = config, classes, machine
         model = config.model
@@ -42,7 +59,7 @@ class Trainer:
         )
         self.model = Detector(self.settings, pretrained=model.pretrained and model.weights is None)
         self.untouched = checkpoint.start_from(self.model, model.weights, classes) if model.weights else []
-        self.model.to(device=machine.device, memory_format=torch.channels_last)
+        self.model.to(machine.device).to(memory_format=torch.channels_last)
         self.average = WeightAverage(self.model, decay=config.optimiser.ema_decay)
         self.optimiser = _optimiser(self.model, config)
         self.scaler = torch.amp.GradScaler(machine.device.type, enabled=machine.precision == "fp16")
@@ -52,32 +69,38 @@ class Trainer:
         self._parallel: nn.Module = self.model
 
     def run(
-        self, samples: TrainingSamples, *, evaluate: Evaluate | None = None, stop_at: int | None = None
+        self,
+        samples: TrainingSamples,
+        *,
+        evaluate: Evaluate | None = None,
+        stop: Callable[[], bool] = lambda: False,
+        stop_at: int | None = None,
     ) -> None:
-        """Train from the current step to the end of the run, or to ``stop_at``."""
-        config, first = self.config, self.step
-        journal = Journal(
-            config.out,
-            total=config.total_steps,
-            first=first,
-            tensorboard=config.log.tensorboard,
-            cpu_hours=self.cpu_hours,
-        )
-        clock = time.perf_counter()
-        for batch in batches(samples, config, first=first, rank=self.machine.rank, world=self.machine.world):
-            self._enter_phase()
-            lr, terms = self._train_one(batch)
-            self.step += 1
-            if self.machine.rank == 0:
-                if self.step % config.log.every == 0:
-                    pace = config.log.every * config.optimiser.batch / (time.perf_counter() - clock)
-                    journal.row(self.step - 1, _row(lr, terms, batch, pace))
-                    clock = time.perf_counter()
-                self.cpu_hours = journal.cpu_hours
-                self._after_step(evaluate)
-            if self.step == stop_at:
-                break
-        if self.machine.rank == 0:
+        """Train from the current step to the end of the run, to ``stop_at``, or until ``stop`` says so.
+
+        Raises:
+            ConfigurationError: the gradient is no longer finite; the last checkpoint is kept.
+        """
+        journal = self._open_journal() if self.machine.rank == 0 else None
+        if journal is not None and self.step:
+            self._evaluate_if_due(journal, evaluate)  # a kill may have come before it was done
+        machine = self.machine
+        with closing(
+            batches(samples, self.config, first=self.step, rank=machine.rank, world=machine.world)
+        ) as drawn:
+            while (
+                self.step < self.config.total_steps
+                and not machine.any_process(stop())
+                and self.step != stop_at
+            ):
+                batch = next(drawn)
+                self._enter_phase()
+                lr, terms = self._train_one(batch)
+                self.step += 1
+                if journal is not None:
+                    self._after_step(journal, lr, terms, batch, evaluate)
+        if journal is not None:
+            self.cpu_hours = journal.cpu_hours
             self.save()
             journal.close()
 
@@ -113,14 +136,34 @@ class Trainer:
         """Take up where the checkpoint of this run stopped.
 
         Raises:
-            ConfigurationError: there is no readable checkpoint.
+            ConfigurationError: there is no readable checkpoint, or it is of another network or other classes.
         """
         saved = checkpoint.load(self.checkpoint_path)
+        for what, found, expected in (
+            ("the classes", saved["classes"], list(self.classes)),
+            ("the network", saved["settings"], asdict(self.settings)),
+        ):
+            if found != expected:
+                raise ConfigurationError(
+                    f"{what} of {self.checkpoint_path} are {found}, those of the configuration {expected}: a run is "
+                    "resumed with its own; start another one with model.weights set to this file"
+                )
         self.model.load_state_dict(saved["model"])
         self.average.load_state_dict(saved["average"])
         self.optimiser.load_state_dict(saved["optimiser"])
         self.scaler.load_state_dict(saved["scaler"])
         self.step, self.cpu_hours = saved["step"], saved["cpu_hours"]
+
+    def _open_journal(self) -> Journal:
+        config = self.config
+        return Journal(
+            config.out,
+            total=config.total_steps,
+            first=self.step,
+            batch=config.optimiser.batch,
+            tensorboard=config.log.tensorboard,
+            cpu_hours=self.cpu_hours,
+        )
 
     def _enter_phase(self) -> None:
         phase = self.config.phase_at(self.step)
@@ -129,49 +172,62 @@ class Trainer:
         self._phase = phase
         self.model.train()
         self.model.freeze_stages(phase.frozen_stages, depthwise=phase.frozen_depthwise)
+        for stage in cast(Backbone, self.model.backbone).stages()[: phase.frozen_stages]:
+            stage.eval()  # its norms keep their statistics, too
         if self.machine.world > 1:  # wrapped anew, since it registers what is trainable when it is made
+            self._parallel = self.model
+            gc.collect()  # the hooks of the wrapper before go with it
             self._parallel = DistributedDataParallel(self.model)
 
     def _train_one(self, batch: Batch) -> tuple[float, LossTerms]:
         lr = learning_rate(self.step, self.config.total_steps, self.config.optimiser)
         for group in self.optimiser.param_groups:
             group["lr"] = lr * group["share"]
-        device = self.machine.device
-        images = batch.network_images(device)
+        seed = (self.config.seed * 1_000_003 + self.step) * self.machine.world + self.machine.rank
+        torch.manual_seed(seed % 2**63)  # for networks with random layers
+        images = batch.network_images(self.machine.device)
         with self.machine.autocast():
             logits, boxes = self._parallel(images)
-        points, strides = location_grid(images.shape[2], images.shape[3], device=device)
-        terms = detector_loss(
-            logits,
-            boxes,
-            points,
-            strides,
-            batch.boxes.to(device),
-            batch.class_ids.to(device),
-            batch.valid.to(device),
-            batch.label_mask.to(device),
-        )
+        points, strides = location_grid(images.shape[2], images.shape[3], device=images.device)
+        terms = detector_loss(Locations(logits, boxes, points, strides), batch.truth_on(images.device))
         self.optimiser.zero_grad(set_to_none=True)
-        self.scaler.scale(terms.total).backward()
+        torch.autograd.backward(self.scaler.scale(terms.total))
         self.scaler.unscale_(self.optimiser)
-        nn.utils.clip_grad_norm_(
+        norm = nn.utils.clip_grad_norm_(
             [p for p in self.model.parameters() if p.grad is not None], self.config.optimiser.clip
         )
+        # The scaler skips steps whose gradient is too large for fp16, and tries a smaller scale.
+        if not torch.isfinite(terms.total if self.scaler.is_enabled() else norm):
+            raise ConfigurationError(
+                f"step {self.step + 1} gives a loss of {terms.total:g} and a gradient that is not finite: lower "
+                "optimiser.lr or optimiser.clip, or set machine.precision to fp32, and resume from the last checkpoint"
+            )
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self.average.update(self.model)
         return lr, terms
 
-    def _after_step(self, evaluate: Evaluate | None) -> None:
-        log, last = self.config.log, self.step == self.config.total_steps
+    def _after_step(
+        self, journal: Journal, lr: float, terms: LossTerms, batch: Batch, evaluate: Evaluate | None
+    ) -> None:
+        log = self.config.log
+        self.cpu_hours = journal.cpu_hours
+        if self.step % log.every == 0:
+            journal.row(self.step - 1, _row(lr, terms, batch))
         if self.step % log.checkpoint_every == 0:
             self.save()
-        due = log.evaluate_every and self.step % log.evaluate_every == 0
-        if evaluate is not None and (due or last):
-            evaluate(self.average_model(), self.step)
+        self._evaluate_if_due(journal, evaluate)
+
+    def _evaluate_if_due(self, journal: Journal, evaluate: Evaluate | None) -> None:
+        every, last = self.config.log.evaluate_every, self.step == self.config.total_steps
+        if evaluate is None or not (last or (every and self.step % every == 0)):
+            return
+        self.save()  # so that a run that is killed meanwhile comes back to this step
+        with journal.aside():
+            evaluate(self.average_model(), self.step, self.cpu_hours)
 
 
-def _row(lr: float, terms: LossTerms, batch: Batch, pace: float) -> dict[str, float]:
+def _row(lr: float, terms: LossTerms, batch: Batch) -> dict[str, float]:
     return {
         "size": batch.images.shape[-1],
         "lr": lr,
@@ -179,7 +235,6 @@ def _row(lr: float, terms: LossTerms, batch: Batch, pace: float) -> dict[str, fl
         "classes": float(terms.classes.detach()),
         "boxes": float(terms.boxes.detach()),
         "positives": float(terms.positives),
-        "images_per_second": pace,
     }
 
 

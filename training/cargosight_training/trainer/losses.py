@@ -7,7 +7,7 @@ import torch.distributed
 from torch import Tensor
 from torch.nn import functional
 
-from cargosight_training.trainer.assignment import assign
+from cargosight_training.trainer.assignment import Locations, Truth, assign
 
 
 @dataclass(frozen=True)
@@ -48,49 +48,36 @@ def varifocal(logits: Tensor, targets: Tensor, *, alpha: float = 0.75, gamma: fl
 
 
 def detector_loss(
-    logits: Tensor,
-    boxes: Tensor,
-    points: Tensor,
-    strides: Tensor,
-    truth_boxes: Tensor,
-    truth_classes: Tensor,
-    truth_valid: Tensor,
-    label_mask: Tensor,
-    *,
-    box_weight: float = 2.5,
-    normaliser: float = 1.0,
+    found: Locations, truth: Truth, *, box_weight: float = 2.5, normaliser: float = 1.0
 ) -> LossTerms:
     """Loss of one batch.
 
+    Where the region under a location does not label a class, the class adds no loss there, except to a location that
+    answers for an annotated box of that class.
+
     Args:
-        logits: (N, A, C) class logits.
-        boxes: (N, A, 4) predicted boxes in input pixels.
-        points: (A, 2) location centres.
-        strides: (A,) strides of the locations.
-        truth_boxes: (N, G, 4) annotated boxes, padded.
-        truth_classes: (N, G) class ids.
-        truth_valid: (N, G) bool, False for padding.
-        label_mask: (N, A, C) bool: whether the region under the location labels the class. Where it does not, the
-            class adds no loss there, except to a location that answers for an annotated box of that class.
+        found: what the network says.
+        truth: what it should say, and where its silence means something.
         box_weight: weight of the box part.
         normaliser: least value that the sums are divided by (the sum of wanted scores otherwise).
     """
-    targets = assign(
-        logits.detach().sigmoid(), boxes.detach(), points, strides, truth_boxes, truth_classes, truth_valid
-    )
-    counted = label_mask | (targets.scores > 0)
-    scale = _mean_over_processes(targets.scores.sum()).clamp(min=normaliser)
-    class_part = (varifocal(logits, targets.scores) * counted).sum() / scale
+    targets = assign(found, truth)
+    counted = truth.label_mask | (targets.scores > 0)
+    scale = _share_of_sum(targets.scores.sum(), least=normaliser)
+    class_part = (varifocal(found.logits, targets.scores) * counted).sum() / scale
     weight = targets.scores.sum(dim=2)[targets.positive]
-    giou = generalised_iou(boxes[targets.positive], targets.boxes[targets.positive])
+    giou = generalised_iou(found.boxes[targets.positive], targets.boxes[targets.positive])
     box_part = ((1.0 - giou) * weight).sum() / scale
     return LossTerms(class_part + box_weight * box_part, class_part, box_part, targets.positive.sum())
 
 
-def _mean_over_processes(value: Tensor) -> Tensor:
-    """The mean of a scalar over the processes of the run, so that their average gradient is that of one big batch."""
+def _share_of_sum(value: Tensor, *, least: float) -> Tensor:
+    """The sum of a scalar over the processes of the run, at least ``least``, divided by their number.
+
+    Gradients are averaged over the processes; divided by this, their average is the gradient of one big batch.
+    """
     if not torch.distributed.is_initialized():
-        return value
+        return value.clamp(min=least)
     value = value.clone()
     torch.distributed.all_reduce(value)
-    return value / torch.distributed.get_world_size()
+    return value.clamp(min=least) / torch.distributed.get_world_size()

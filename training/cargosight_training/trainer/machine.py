@@ -5,6 +5,7 @@ import os
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed
@@ -12,6 +13,8 @@ import torch.distributed
 from cargosight_models.errors import ConfigurationError
 from cargosight_training.config import MachineConfig
 
+_PATIENCE = timedelta(days=1)
+"""How long processes wait for one that builds the cache or evaluates; where one dies, torchrun ends them all."""
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # from glibc's malloc.h
 
 
@@ -38,6 +41,18 @@ class Machine:
         dtype = torch.bfloat16 if self.precision == "bf16" else torch.float16
         return torch.autocast(self.device.type, dtype)
 
+    def any_process(self, flag: bool) -> bool:
+        """Whether the flag is set in any process of the run; every process must ask at the same time."""
+        if self.world == 1:
+            return flag
+        raised = torch.tensor(float(flag), device=self.device)
+        torch.distributed.all_reduce(raised, torch.distributed.ReduceOp.MAX)
+        return bool(raised.item())
+
+    def wait_for_all(self) -> None:
+        """Return once every process of the run has come here."""
+        self.any_process(False)
+
 
 def set_up(config: MachineConfig) -> Machine:
     """Choose the device, set threads, and join the other processes where torchrun started several.
@@ -60,9 +75,11 @@ def set_up(config: MachineConfig) -> Machine:
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
         return Machine(torch.device(kind), config.precision)
-    local = int(os.environ["LOCAL_RANK"])
-    torch.distributed.init_process_group("nccl" if kind == "cuda" else "gloo")
-    device = torch.device(kind, local) if kind == "cuda" else torch.device(kind)
+    device = torch.device(kind)
+    if kind == "cuda":
+        device = torch.device(kind, int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    torch.distributed.init_process_group("nccl" if kind == "cuda" else "gloo", timeout=_PATIENCE)
     return Machine(device, config.precision, torch.distributed.get_rank(), world)
 
 

@@ -1,53 +1,174 @@
-"""A whole run: data sets, cache, trainer."""
+"""A whole run: data sets, cache, trainer, evaluations, in one process or in several."""
 
-import sys
-from pathlib import Path
+import json
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
 
-from cargosight_models.errors import ConfigurationError
+from cargosight_inference.progress import Progress
+from cargosight_models.errors import ConfigurationError, DataSetError
 from cargosight_models.labels import ClassSet
 from cargosight_training.augmentation.recipe import Recipe
 from cargosight_training.config import DataFile, TrainConfig
 from cargosight_training.datasets.cache import PictureCache
 from cargosight_training.datasets.coco import read_coco
+from cargosight_training.datasets.locking import exclusive
 from cargosight_training.datasets.records import DataSet, merge, without
+from cargosight_training.export.contract import training_terms
+from cargosight_training.trainer import checkpoint
+from cargosight_training.trainer.journal import note
 from cargosight_training.trainer.loader import TrainingSamples
+from cargosight_training.trainer.loop import Trainer
+from cargosight_training.trainer.machine import Machine, set_up, tear_down
+from cargosight_training.trainer.run_folder import RunFolder
+from cargosight_training.trainer.stopping import StopRequest
+from cargosight_training.trainer.validation import Validation
+
+_FREE = ("out", "machine", "log", "data.cache", "data.val", "data.terms")
+"""Settings that may change between the parts of a run without changing what is learnt."""
+
+
+def train(config: TrainConfig, *, resume: bool = False, fresh: bool = False) -> bool:
+    """Train from a configuration to the files of `RunFolder`. Returns whether the run came to its end.
+
+    Ctrl-C and SIGTERM end it early, with a checkpoint. Where torchrun started several processes they share every
+    batch, and the first alone writes.
+
+    Args:
+        config: the run.
+        resume: go on with the run in its folder.
+        fresh: delete the run in its folder and begin anew.
+
+    Raises:
+        UsageError: the folder holds a run, or none, against what was asked for; or another process trains there.
+        ConfigurationError: a setting does not fit the data, the machine or the run that is resumed.
+        DataSetError: the data is wrong.
+    """
+    machine = set_up(config.machine)
+    folder = RunFolder(config.out)
+    try:
+        with ExitStack() as held:
+            data = read_training_data(config)
+            terms = training_terms(config, data)
+            trainer = Trainer(config, data.classes.names, machine)
+            if trainer.untouched and machine.rank == 0:
+                note(f"{len(trainer.untouched)} weights are not in {config.model.weights} and start anew")
+            validation = None
+            stop = StopRequest(insist=machine.world == 1)
+            if machine.rank == 0:
+                held.enter_context(exclusive(folder.lock, held=folder.held))
+                validation = Validation(
+                    config, data.classes.names, read_validation_data(config, data.classes), terms, stop=stop
+                )
+                folder.claim(config, resume=resume, fresh=fresh)
+            machine.wait_for_all()
+            if resume and folder.checkpoint.exists():
+                _take_up(trainer, config, validation)
+            samples = _shared_samples(config, data, machine)
+            with stop:
+                trainer.run(samples, evaluate=validation, stop=stop)
+            return trainer.step >= config.total_steps
+    finally:
+        tear_down()
 
 
 def read_training_data(config: TrainConfig) -> DataSet:
-    """All training files as one data set over one class list, without the groups that are left out."""
-    parts = _read(config.data.train, config)
-    data = merge(parts)
-    return without(data, list(config.data.without)) if config.data.without else data
+    """All training files as one data set over one class list, without the groups that are left out.
+
+    Raises:
+        DataSetError: a file is wrong, or nothing in them can be learnt.
+    """
+    data = merge(_read(config.data.train, config))
+    data = without(data, config.data.without) if config.data.without else data
+    if not any(len(image.annotations) for image in data.images):
+        raise DataSetError(
+            f"none of the {len(data)} images of {data.name!r} has a box, so that there is nothing to learn"
+        )
+    return data
 
 
-def read_validation_data(config: TrainConfig, classes: ClassSet) -> list[DataSet]:
-    """The validation files over the same classes."""
-    return [read_coco(f.file, images_dir=f.images, classes=classes) for f in config.data.val]
+def read_validation_data(config: TrainConfig, classes: ClassSet) -> DataSet | None:
+    """The validation files as one data set over the same classes; None without any.
+
+    Raises:
+        DataSetError: a file is wrong.
+    """
+    if not config.data.val:
+        return None
+    return merge([read_coco(f.file, images_dir=f.images, classes=classes) for f in config.data.val])
 
 
 def make_samples(config: TrainConfig, data: DataSet) -> TrainingSamples:
-    """The run's samples, with their cache built where augmentation needs one."""
+    """The run's samples, with their cache built where augmentation needs one.
+
+    Raises:
+        DataSetError: a scan cannot be read, or none would ever be drawn.
+    """
     if not config.augment.enabled:
         return TrainingSamples(config, data.images, None)
+    bar = Progress(len(data.images))
+
+    def show(done: int, total: int) -> None:
+        bar.advance()
+        if done == total or (done % 1000 == 0 and not bar.shows):
+            bar.erase()
+            note(f"read {done} of {total} pictures for the cache in {config.data.cache}")
+
     cache = PictureCache(
         data.images,
-        Path(config.data.cache),
+        config.data.cache,
         pixels=config.data.cache_pixels,
         subject=config.subject,
-        progress=_show_reading,
+        progress=show,
     )
     return TrainingSamples(config, data.images, Recipe(data.images, cache, config.augment))
+
+
+def _shared_samples(config: TrainConfig, data: DataSet, machine: Machine) -> TrainingSamples:
+    """The same samples in every process; the first builds the cache while the others wait."""
+    samples = make_samples(config, data) if machine.rank == 0 else None
+    machine.wait_for_all()
+    return samples or make_samples(config, data)
+
+
+def _take_up(trainer: Trainer, config: TrainConfig, validation: Validation | None) -> None:
+    """Resume from the checkpoint, and say which settings differ from those it was made with."""
+    before = checkpoint.load(trainer.checkpoint_path)["config"]
+    trainer.resume()
+    if validation is None:  # another process speaks
+        return
+    validation.drop_after(trainer.step)
+    old, new = _flat(json.loads(before)), _flat(config.model_dump(mode="json"))
+    for key in sorted(old.keys() | new.keys()):
+        if old.get(key) != new.get(key) and not any(
+            key == free or key.startswith(f"{free}.") for free in _FREE
+        ):
+            note(f"{key} was {old.get(key)!r} and is {new.get(key)!r} from here on")
+    note(f"resumed after step {trainer.step} of {config.total_steps}")
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by dotted key; lists stay whole."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
 
 
 def _read(files: tuple[DataFile, ...], config: TrainConfig) -> list[DataSet]:
     if not files:
         raise ConfigurationError("data.train names no file: give at least one COCO file")
     wanted = ClassSet(config.data.classes) if config.data.classes else None
-    first = read_coco(files[0].file, images_dir=files[0].images, classes=wanted)
-    rest = [read_coco(f.file, images_dir=f.images, classes=first.classes) for f in files[1:]]
-    return [first, *rest]
-
-
-def _show_reading(done: int, total: int) -> None:
-    if done % 200 == 0 or done == total:
-        sys.stderr.write(f"reading pictures: {done} of {total}\n")
+    parts: list[DataSet] = []
+    for file in files:
+        part = read_coco(file.file, images_dir=file.images, classes=wanted)
+        wanted = wanted or part.classes
+        if file.simulated:
+            images = tuple(replace(image, origin="simulated") for image in part.images)
+            part = replace(part, images=images)
+        parts.append(part)
+    return parts
