@@ -77,12 +77,12 @@ def expand(arguments: Sequence[str], *, skip_folder: Path | None = None, stop: E
                     yield from _file_or_folder(match, skip_folder)
 
 
-def natural_key(name: str) -> tuple[tuple[bool, int, str], ...]:
-    """Sort key under which `scan2` comes before `scan10`."""
-    parts = re.split(r"(\d+)", name)
-    return tuple(
-        (part.isdecimal(), int(part), part) if part.isdecimal() else (False, 0, part) for part in parts
-    )
+def natural_key(name: str) -> tuple[list[tuple[bool, int, str]], str]:
+    """Sort key under which `scan2` comes before `scan10`; names that differ in zeros alone come by text."""
+    parts = [
+        (True, int(part), "") if part.isdecimal() else (False, 0, part) for part in re.split(r"(\d+)", name)
+    ]
+    return parts, name
 
 
 def _matches(pattern: str) -> Iterator[str]:

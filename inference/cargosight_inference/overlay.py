@@ -16,7 +16,7 @@ import numpy.typing as npt
 from cargosight_inference.findings import Findings
 from cargosight_inference.inspection import Decision, Inspection
 from cargosight_inference.label_layout import Label, place_labels
-from cargosight_inference.preprocess import render_energies
+from cargosight_inference.scans.pseudocolour import pseudocolour
 from cargosight_inference.scans.scan import Scan
 
 Picture = npt.NDArray[np.uint8]
@@ -56,7 +56,7 @@ def draw_overlay(scan: Scan, inspection: Inspection) -> Picture:
     place beside their item lie to the right of it.
 
     Args:
-        scan: any kind; transmission is tone-mapped, two energies are rendered in pseudo-colour.
+        scan: any kind; shown as `display_pixels` gives it.
         inspection: of this scan.
 
     Returns:
@@ -104,15 +104,16 @@ def draw_overlay(scan: Scan, inspection: Inspection) -> Picture:
 def display_pixels(scan: Scan) -> Picture:
     """Return a scan as a person looks at it: uint8 (H, W, 3) RGB.
 
-    Transmission of one energy is shown by its logarithm over three decades, so that thick cargo keeps its
-    detail; the curve is fixed, and equal transmission looks equal in every scan.
+    Two energies of a bag are rendered in pseudo-colour. Other transmission, and the more penetrating energy
+    of cargo, where a single pixel names no material, is shown by its logarithm over three decades, so that
+    thick loads keep their detail; the curve is fixed, and equal transmission looks equal in every scan.
     """
     pixels: npt.NDArray[Any] = scan.pixels
     if scan.kind == "pseudocolour":
         return cast(Picture, pixels.copy())
     if scan.kind == "transmission":
-        if pixels.shape[2] == 2:
-            return _to_bytes(render_energies(scan, pixels))
+        if pixels.shape[2] == 2 and scan.subject != "cargo":
+            return _to_bytes(pseudocolour(pixels))
         logarithm = np.log10(np.maximum(pixels[:, :, 0], np.float32(_DARKEST)))
         pixels = _to_bytes(1.0 + logarithm / np.float32(-np.log10(_DARKEST)))
     return np.repeat(pixels[:, :, np.newaxis], 3, axis=2)
@@ -229,7 +230,9 @@ def _draw_banner(banner: Picture, inspection: Inspection, unit: float) -> None:
     cv2.rectangle(banner, (0, 0), (round(chip), round(height * 0.58)), colour, cv2.FILLED)
     _write(banner, decision, (8 * unit, upper), unit, ink=_ink_on(colour), scale=0.6)
     room = width - chip - 16 * unit
-    reasons = ", ".join(inspection.reasons) or "nothing found at this operating point"
+    found = len(inspection.findings)
+    quiet = f"{found} found, none of them refers" if found else "nothing found at this operating point"
+    reasons = ", ".join(inspection.reasons) or quiet
     _write(banner, _shorten(reasons, room, unit), (chip + 8 * unit, upper), unit, ink=WHITE)
     origin = f"{inspection.model}, {inspection.operating_point}, {inspection.precision}"
     if inspection.path is not None:

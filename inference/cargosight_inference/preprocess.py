@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cargosight_inference.scans.pseudocolour import KILOVOLT, MEGAVOLT, pseudocolour
+from cargosight_inference.scans.pseudocolour import pseudocolour
 from cargosight_inference.scans.scan import Scan
 from cargosight_models.contract import InputContract
 from cargosight_models.errors import ScanError
@@ -95,15 +95,6 @@ def preprocess(scan: Scan, contract: InputContract) -> NetworkInput:
     return NetworkInput(tensor, to_input, scan.width, scan.height)
 
 
-def render_energies(scan: Scan, transmission: FloatArray) -> FloatArray:
-    """Render two-energy transmission (h, w, 2) of a scan in pseudo-colour (h, w, 3), both in [0, 1].
-
-    Cargo is scanned at megavolts, where the ratio of the energies runs the other way than at a baggage
-    scanner's kilovolts.
-    """
-    return pseudocolour(transmission, scale=MEGAVOLT if scan.subject == "cargo" else KILOVOLT)
-
-
 def _letterbox_scale(width: int, height: int, shape: tuple[int, int]) -> float:
     return min(shape[1] / width, shape[0] / height)
 
@@ -152,9 +143,10 @@ def _planes(scan: Scan, pixels: Pixels, contract: InputContract) -> tuple[Pixels
     if scan.kind == "display_grey" and contract.channels == 1:
         return (_air_bright(scan, pixels),)
     if scan.kind != "transmission" or pixels.shape[2] < contract.channels:
-        energies = f" of {pixels.shape[2]} energies" if scan.kind == "transmission" else ""
+        found = "transmission of one energy" if scan.kind == "transmission" else scan.kind
+        wanted = "two energies" if contract.channels == 2 else "one energy"
         raise ScanError(
-            f"the scan is {scan.kind}{energies}, but the model reads transmission of {contract.channels}; "
+            f"the scan is {found}, but the model reads transmission of {wanted}; "
             "choose a model for this kind of scan"
         )
     return tuple(pixels[:, :, channel] for channel in range(contract.channels))
@@ -167,7 +159,7 @@ def _colour_planes(scan: Scan, pixels: Pixels) -> tuple[Pixels, ...]:
         grey = _air_bright(scan, pixels)
         return grey, grey, grey
     if pixels.shape[2] == 2:
-        colours = render_energies(scan, pixels)
+        colours = pseudocolour(pixels)
         return tuple(colours[:, :, channel] for channel in range(3))
     return (pixels[:, :, 0],) * 3
 

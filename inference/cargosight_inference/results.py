@@ -18,7 +18,7 @@ from cargosight_models.errors import UsageError
 OVERLAY_SUFFIX = ".overlay.png"
 INSPECTION_SUFFIX = ".inspection.json"
 
-_BACKLOG = 4
+_BACKLOG = 2
 _PNG_EFFORT = 1
 """Of 0 to 9: the least that compresses; more takes longer than the network and saves little."""
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as runtime_state
 
+from cargosight_inference.runtime import onnxruntime
 from cargosight_models.catalog import ModelFile
 from cargosight_models.contract import METADATA_KEY, Contract, file_fingerprint
 from cargosight_models.errors import CatalogError, ContractError, UsageError
@@ -22,7 +21,9 @@ _WARNINGS_AND_WORSE = 3
 them."""
 
 _RUNTIME_ERRORS: tuple[type[Exception], ...] = tuple(
-    kind for kind in vars(runtime_state).values() if isinstance(kind, type) and issubclass(kind, Exception)
+    kind
+    for kind in vars(onnxruntime.capi.onnxruntime_pybind11_state).values()
+    if isinstance(kind, type) and issubclass(kind, Exception)
 )
 """What ONNX Runtime raises; its exceptions share no base class but `Exception`."""
 
@@ -142,8 +143,8 @@ def _open(path: Path, threads: ThreadPolicy, providers: Sequence[str]) -> onnxru
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads.intra_op
     options.inter_op_num_threads = threads.inter_op
-    # The plan of one block for all tensors is kept for each input shape; without it memory is a fifth less and
-    # the same for every mix of shapes, at no cost in time that could be measured.
+    # The plan of one block for all tensors is kept for each input shape; without it memory is a fifth less
+    # for a mix of shapes, at no cost in time that could be measured.
     options.enable_mem_pattern = False
     options.log_severity_level = _WARNINGS_AND_WORSE
     if threads.inter_op > 1:

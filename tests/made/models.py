@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
@@ -26,6 +28,7 @@ WINDOW = 48
 GRID = 16
 CANDIDATES = 30
 SHAPES = ((128, 192), (192, 128), (160, 160))
+DARK, BLUE = (0, 0, 0), (0, 0, 255)
 OPSET = 17
 IR_VERSION = 9
 """Old enough for every ONNX Runtime that the project supports."""
@@ -97,6 +100,29 @@ def write_points(path: Path, thresholds: Mapping[str, float], classes: tuple[str
     sidecar = Sidecar(file_fingerprint(path), points, default=points[0].name)
     sidecar.write(sidecar_path(path))
     return sidecar
+
+
+def blob_pixels(
+    *blobs: tuple[int, int, tuple[int, int, int]], size: tuple[int, int] = SHAPES[0]
+) -> npt.NDArray[np.uint8]:
+    """Return uint8 (H, W, 3) RGB: white with a `WINDOW`-sized square of a colour at each (x, y, colour).
+
+    At a multiple of `GRID`, in a scan of one of `SHAPES`, a square fills a window of the model exactly.
+    """
+    pixels = np.full((*size, 3), 255, dtype=np.uint8)
+    for x, y, colour in blobs:
+        pixels[y : y + WINDOW, x : x + WINDOW] = colour
+    return pixels
+
+
+def write_blobs(
+    path: Path, *blobs: tuple[int, int, tuple[int, int, int]], size: tuple[int, int] = SHAPES[0]
+) -> Path:
+    """Write `blob_pixels` in the format of the path's suffix; return the path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(path), cv2.cvtColor(blob_pixels(*blobs, size=size), cv2.COLOR_RGB2BGR)):
+        raise OSError(f"{path} was not written")
+    return path
 
 
 def _blob_graph(contract: Contract, score_scale: float) -> onnx.GraphProto:

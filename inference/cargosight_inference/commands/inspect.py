@@ -148,7 +148,8 @@ def _inspect(
     inspector: Inspector, sources: Iterator[str], *, with_scans: bool
 ) -> Generator[tuple[Inspection, Scan | None], None, None]:
     if with_scans:
-        yield from inspect_with_scans(inspector, sources)
+        # Two under way keep the session busy, and a cargo scan may be a hundred times the size of a bag's.
+        yield from inspect_with_scans(inspector, sources, queue=2)
     else:
         # Scans are dropped as soon as they are preprocessed, so that large ones do not fill the queue.
         yield from ((inspection, None) for inspection in inspect_many(inspector, sources))

@@ -1,0 +1,330 @@
+"""`cargosight inspect`, as a person or a script uses it."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from threading import Event
+
+import cv2
+import pytest
+
+from cargosight_inference import cli
+from cargosight_inference.inputs import check_arguments, expand, natural_key
+from cargosight_inference.progress import Progress
+from cargosight_models.errors import UsageError
+from tests.made.models import BLUE, DARK, make_blob_model, write_blobs
+
+AT = (64, 32)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("models") / "blobs.onnx"
+    return str(make_blob_model(path, operating_points={"pfa=0.05": 0.5, "pfa=0.01": 0.95}))
+
+
+@pytest.fixture
+def scans(tmp_path):
+    """bag1 (clear), bag2 (dark), bag10 (blue) in a subfolder; and things that are no scans."""
+    folder = tmp_path / "scans"
+    write_blobs(folder / "bag2.png", (*AT, DARK))
+    write_blobs(folder / "bag1.jpg")
+    write_blobs(folder / "more" / "bag10.webp", (*AT, BLUE))
+    (folder / "notes.txt").write_text("no scan")
+    (folder / ".hidden.png").write_bytes(b"hidden")
+    return folder
+
+
+def run(*arguments) -> int:
+    return cli.main(["inspect", *map(str, arguments)])
+
+
+def lines(capsys) -> list[str]:
+    return capsys.readouterr().out.splitlines()
+
+
+def test_a_line_for_each_scan(model, scans, capsys):
+    assert run(scans, "--model", model) == 0
+    first, second, third = lines(capsys)
+    assert first.split()[0] == "clear"
+    assert "bag1.jpg" in first
+    assert "nothing found" in first
+    assert second.split()[0] == "refer"
+    assert "dark 1.00" in second
+    assert third.split()[0] == "refer"
+    assert "blue" in third
+    assert all(line.endswith(" ms") for line in (first, second, third))
+
+
+def test_json_lines(model, scans, capsys):
+    assert run("--json", scans / "bag2.png", scans / "bag1.jpg", "--model", model) == 0
+    dark, clear = map(json.loads, lines(capsys))
+    assert (dark["decision"], clear["decision"]) == ("refer", "clear")
+    assert dark["findings"][0]["box"] == [64.0, 32.0, 112.0, 80.0]
+    assert dark["operating_point"] == "pfa=0.05"
+
+
+def test_the_summary_goes_to_stderr(model, scans, capsys):
+    run(scans, "--json", "--model", model)
+    assert "3 scans: 1 clear, 2 refer" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["broken.png", "empty.jpg"])
+def test_an_unreadable_file_is_reported_and_the_run_goes_on(model, scans, capsys, name):
+    (scans / name).write_bytes(b"" if name.startswith("empty") else b"\x89PNG\r\n\x1a\nbroken")
+    assert run(scans, "--model", model) == 3
+    found = lines(capsys)
+    assert len(found) == 4
+    assert [name in line for line in found if line.startswith("unreadable")] == [True]
+
+
+def test_globs_and_natural_order(model, tmp_path, capsys):
+    for number in (10, 9, 1):
+        write_blobs(tmp_path / f"s{number}.png")
+    assert run(tmp_path / "s*.png", "--json", "--model", model) == 0
+    assert [Path(json.loads(line)["path"]).name for line in lines(capsys)] == [
+        "s1.png",
+        "s9.png",
+        "s10.png",
+    ]
+
+
+def test_a_list_on_stdin(model, scans, capsys, monkeypatch):
+    listed = f"{scans / 'bag2.png'}\n\n{scans / 'none.png'}\n{scans / 'bag1.jpg'}"
+    monkeypatch.setattr(sys, "stdin", io.StringIO(listed))
+    assert run("-", "--json", "--model", model) == 3
+    assert [json.loads(line)["decision"] for line in lines(capsys)] == ["refer", "unreadable", "clear"]
+
+
+def test_overlay_and_json_files(model, scans, tmp_path, capsys):
+    out = tmp_path / "out"
+    (scans / "broken.png").write_bytes(b"broken")
+    assert run(scans, "--out", out, "--model", model) == 3
+    written = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
+    assert written == [
+        "bag1.inspection.json",
+        "bag1.overlay.png",
+        "bag2.inspection.json",
+        "bag2.overlay.png",
+        "broken.inspection.json",
+        "more/bag10.inspection.json",
+        "more/bag10.overlay.png",
+    ]
+    found = json.loads((out / "bag2.inspection.json").read_text())
+    assert found["decision"] == "refer"
+    overlay = cv2.imread(str(out / "bag2.overlay.png"))
+    assert overlay.shape[0] > 128
+    assert json.loads((out / "broken.inspection.json").read_text())["decision"] == "unreadable"
+
+
+def test_inputs_of_one_name_do_not_overwrite_each_other(model, tmp_path, capsys):
+    inputs = [
+        write_blobs(tmp_path / "a" / "bag.png", (*AT, DARK)),
+        write_blobs(tmp_path / "b" / "bag.png", (*AT, BLUE)),
+        write_blobs(tmp_path / "a" / "bag.jpg"),
+    ]
+    out = tmp_path / "out"
+    for _ in range(2):  # a second run replaces each result by that of the same input
+        assert run(*inputs, "--out", out, "--model", model) == 0
+        found = {path.name: json.loads(path.read_text())["path"] for path in out.glob("*.json")}
+        assert sorted(found.values()) == sorted(map(str, inputs))
+        assert found["bag.inspection.json"] == str(inputs[0])
+        assert len(list(out.glob("*.overlay.png"))) == 3
+        assert not list(out.glob(".*"))
+
+
+def test_a_file_that_became_unreadable_loses_its_old_overlay(model, tmp_path, capsys):
+    path, out = write_blobs(tmp_path / "bag.png"), tmp_path / "out"
+    run(path, "--out", out, "--model", model)
+    assert (out / "bag.overlay.png").exists()
+    path.write_bytes(b"broken")
+    run(path, "--out", out, "--model", model)
+    assert not (out / "bag.overlay.png").exists()
+
+
+def test_results_inside_the_inspected_folder_are_not_inspected(model, scans, capsys):
+    assert run(scans, "--out", scans / "out", "--model", model) == 0
+    assert len(lines(capsys)) == 3
+    assert run(scans, "--out", scans / "out", "--model", model) == 0
+    assert len(lines(capsys)) == 3
+    assert run(scans, "--model", model) == 0  # not even when they are not the output folder of this run
+    assert len(lines(capsys)) == 3
+
+
+def test_an_output_folder_that_cannot_be(model, scans, tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    assert run(scans, "--out", tmp_path / "file", "--model", model) == 2
+    assert "cannot be created" in capsys.readouterr().err
+
+
+def test_operating_point_threshold_and_policy(model, scans, tmp_path, capsys):
+    bag = scans / "bag2.png"
+    assert run(bag, "--json", "--model", model, "--operating-point", "pfa=0.01") == 0
+    assert json.loads(lines(capsys)[0])["thresholds"] == {"dark": 0.95, "blue": 0.95}
+    assert run(bag, "--json", "--model", model, "--threshold", "0.9") == 0
+    assert json.loads(lines(capsys)[0])["operating_point"] == "threshold=0.9"
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("refer_classes: [blue]\n")
+    assert run(bag, "--json", "--model", model, "--policy", policy) == 0
+    assert json.loads(lines(capsys)[0])["decision"] == "clear"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{none}"], "there is no file or folder"),
+        (["{folder}/*.tif"], "nothing matches"),
+        (["{empty}"], "nothing to inspect"),
+        (["{scan}", "--model", "nosuch"], "no model called 'nosuch'"),
+        (["{scan}", "--model", "nosuch.onnx"], "no model file"),
+        (["{scan}", "--threshold", "0.5", "--operating-point", "pfa=0.05"], "not allowed with"),
+        (["{scan}", "--operating-point", "pfa=0.5"], "no operating point 'pfa=0.5'"),
+        (["{scan}", "--threshold", "7"], "expected one in"),
+        (["{scan}", "--subject", "cargo"], "inspects baggage"),
+        (["{scan}", "--max-pixels", "0"], "pixel limit"),
+        (["{scan}", "--threads", "0"], "expected 1 or more"),
+        (["{scan}", "--policy", "{none}"], "cannot be read"),
+        ([], "required: PATH"),
+    ],
+)
+def test_misuse_is_exit_code_2_with_a_sentence(model, scans, capsys, arguments, message):
+    (scans / "empty").mkdir()
+    places = {
+        "none": scans / "none",
+        "folder": scans,
+        "empty": scans / "empty",
+        "scan": scans / "bag1.jpg",
+    }
+    given = [argument.format(**places) for argument in arguments]
+    chosen = [] if "--model" in given else ["--model", model]
+    assert run(*given, *chosen) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize("subject", ["unknown", "cargo"])
+def test_a_subject_without_a_model_lists_the_choices(scans, capsys, subject):
+    assert run(scans, "--subject", subject) == 2
+    assert "baggage (model baggage)" in capsys.readouterr().err
+
+
+def test_the_help_says_how_the_model_is_chosen(capsys):
+    assert run("--help") == 0
+    shown = capsys.readouterr().out
+    assert "--subject unknown without --model is refused" in shown
+    assert "exit code" in shown
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
+@pytest.mark.parametrize("waiting", [True, False])
+def test_ctrl_c_ends_a_run_at_once_with_130(model, scans, waiting):
+    """Also one that waits for the next line of a list on stdin."""
+    code = "import sys; from cargosight_inference.cli import main; sys.exit(main())"
+    bag = str(scans / "bag1.jpg")
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "inspect", "-", "--json", "--model", model],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        # Not more than a pipe holds, but more results than one holds: the run cannot come to its end.
+        process.stdin.write((bag + "\n") * (1 if waiting else 60_000 // (len(bag) + 1)))
+        process.stdin.flush()
+        assert process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "interrupted" in error
+    assert "Traceback" not in error
+
+
+def test_expanding_holds_nothing_and_tells_the_place_below_a_folder(scans):
+    found = [(Path(item.path).name, item.place) for item in expand([str(scans)], stop=Event())]
+    assert found == [("bag1.jpg", ""), ("bag2.png", ""), ("bag10.webp", "more")]
+
+
+def test_a_scan_under_a_strange_name_is_found_by_its_content(scans):
+    (scans / "bag2.png").rename(scans / "export.001")
+    names = [Path(item.path).name for item in expand([str(scans)], stop=Event())]
+    assert names == ["bag1.jpg", "export.001", "bag10.webp"]
+
+
+def test_a_file_named_by_hand_is_always_taken(scans):
+    notes = str(scans / "notes.txt")
+    assert [item.path for item in expand([notes], stop=Event())] == [notes]
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_a_file(tmp_path):
+    path = str(write_blobs(tmp_path / "bag[1].png"))
+    check_arguments([path])
+    assert [item.path for item in expand([path], stop=Event())] == [path]
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may list any folder")
+def test_a_folder_that_cannot_be_listed_is_an_input_of_its_own(scans):
+    (scans / "more").chmod(0)
+    try:
+        assert str(scans / "more") in [item.path for item in expand([str(scans)], stop=Event())]
+    finally:
+        (scans / "more").chmod(0o755)
+
+
+def test_arguments_are_checked_before_any_work(tmp_path):
+    with pytest.raises(UsageError, match="nothing matches"):
+        check_arguments([str(tmp_path), str(tmp_path / "*.none")])
+
+
+def test_natural_order():
+    names = ["b2", "a10", "a9", "a", "a09b", "10", "9"]
+    assert sorted(names, key=natural_key) == ["9", "10", "a", "a9", "a09b", "a10", "b2"]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_bar_shows_on_a_terminal_only_and_only_on_long_work(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("cargosight_inference.progress.monotonic", lambda: now[0])
+    terminal, pipe = Terminal(), io.StringIO()
+    shown, silent = Progress(40, terminal), Progress(40, pipe)
+    for _ in range(10):
+        now[0] += 0.05
+        shown.advance()
+        silent.advance()
+    assert terminal.getvalue() == ""  # half a second is not long
+    for _ in range(10):
+        now[0] += 0.5
+        shown.advance()
+        silent.advance()
+    assert "20 of 40" in terminal.getvalue()
+    assert "left" in terminal.getvalue()
+    assert pipe.getvalue() == ""
+    shown.erase()
+    assert terminal.getvalue().endswith("\x1b[K")
+
+
+def test_the_bar_without_a_total_counts(monkeypatch):
+    monkeypatch.setattr("cargosight_inference.progress.monotonic", lambda: 0.0)
+    progress = Progress(stream=Terminal())
+    progress.advance()
+    assert progress.line().startswith("1 scans")
+    progress.total = 4
+    assert progress.line().startswith("[######------------------] 1 of 4")
+
+
+def test_a_run_on_a_terminal_counts_and_draws(model, scans, monkeypatch, capsys):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr("cargosight_inference.progress._PATIENCE_S", -1.0)
+    monkeypatch.setattr("cargosight_inference.progress._INTERVAL_S", -1.0)
+    assert run(scans, "--model", model) == 0
+    assert "scans" in terminal.getvalue()
+    assert len(lines(capsys)) == 3

@@ -1,0 +1,80 @@
+"""Which findings send a load to secondary inspection."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cargosight_inference.findings import Findings
+from cargosight_inference.policy import Policy
+from cargosight_models.errors import ConfigurationError
+
+NAMES = ("knife", "lighter")
+
+
+def findings(*labels: str) -> Findings:
+    count = len(labels)
+    scores = np.linspace(0.9, 0.5, count, dtype=np.float32)
+    ids = np.array([NAMES.index(label) if label in NAMES else -1 for label in labels], np.int32)
+    return Findings(np.zeros((count, 4), np.float32), scores, ids, ids < 0, NAMES)
+
+
+def test_every_finding_refers_by_default_and_none_is_clear():
+    assert Policy().decide(findings()) == ("clear", ())
+    assert Policy().decide(findings("lighter")) == ("refer", ("lighter 0.90",))
+    assert Policy().decide(findings("anomaly")) == ("refer", ("anomaly 0.90",))
+
+
+def test_reasons_name_each_label_once_with_its_best_score():
+    assert Policy().decide(findings("knife", "lighter", "knife")) == (
+        "refer",
+        ("knife 0.90 (2 of them)", "lighter 0.70"),
+    )
+
+
+def test_only_the_named_classes_refer():
+    policy = Policy(refer_classes=("knife",), refer_anomalies=False)
+    assert policy.decide(findings("lighter", "anomaly")) == ("clear", ())
+    assert policy.decide(findings("lighter", "knife")) == ("refer", ("knife 0.50",))
+
+
+def test_the_shipped_policy_states_the_defaults():
+    shipped = Path(__file__).parents[2] / "configs" / "policy.yaml"
+    assert Policy.read(shipped) == Policy()
+
+
+def test_a_policy_is_read_from_yaml(tmp_path):
+    path = tmp_path / "site.yaml"
+    path.write_text("refer_classes: [knife, lighter]\n")
+    assert Policy.read(path) == Policy(refer_classes=("knife", "lighter"), refer_anomalies=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("refer_clases: all", "unknown key 'refer_clases'.*did you mean 'refer_classes'"),
+        ("refer_classes: knife", "expected `all` or a list"),
+        ("refer_classes: [1]", "expected `all` or a list"),
+        ("refer_anomalies: maybe", "expected true or false"),
+        ("- knife", "is list; expected keys"),
+        ("", "expected keys"),
+        ("a: [", "cannot be read as YAML"),
+        ("refer_classes: !!python/name:os.system", "cannot be read as YAML"),
+    ],
+)
+def test_a_wrong_policy_is_refused(tmp_path, text, message):
+    path = tmp_path / "policy.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match=message):
+        Policy.read(path)
+
+
+def test_a_missing_policy_is_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        Policy.read(tmp_path / "none.yaml")
+
+
+def test_a_class_that_the_model_cannot_find_is_refused():
+    Policy().check_classes(NAMES)
+    with pytest.raises(ConfigurationError, match=r"'knive'.*did you mean 'knife'.*knife, lighter"):
+        Policy(refer_classes=("knive",)).check_classes(NAMES)
