@@ -134,8 +134,10 @@ def _last_nodes_by_stride(model: nn.Module, names: list[str]) -> dict[int, tuple
     found: dict[int, tuple[str, int]] = {}
     for name in names:
         out = maps[name]
-        if isinstance(out, Tensor) and out.ndim == 4 and out.shape[2] in (size // 8, size // 16, size // 32):
-            found[size // out.shape[2]] = (name, out.shape[1])
+        # Both sides count: in the channels-last maps of some transformers the third axis is a side, too.
+        for stride in (8, 16, 32):
+            if isinstance(out, Tensor) and out.shape[2:] == (size // stride, size // stride):
+                found[stride] = (name, out.shape[1])
     if sorted(found) != [8, 16, 32]:
         raise ConfigurationError(
             f"the backbone has feature maps at strides {sorted(found)}, expected 8, 16 and 32: choose another"

