@@ -65,10 +65,13 @@ class Imprint:
 
     def resized(self, width: int, height: int) -> "Imprint":
         """Brought to another size in pixels."""
-        factor = cv2.resize(self.factor, (width, height), interpolation=cv2.INTER_AREA)
+        # What is absorbed is resized, not the factor: weights that sum to 1 but for the last digit would make
+        # something of nothing, and a factor of 1 must stay exactly 1.
+        absorbed = cv2.resize(1.0 - self.factor, (width, height), interpolation=cv2.INTER_AREA)
         sx, sy = width / self.factor.shape[1], height / self.factor.shape[0]
         x1, y1, x2, y2 = self.box
-        return Imprint(factor.astype(np.float32, copy=False), (x1 * sx, y1 * sy, x2 * sx, y2 * sy))
+        factor = (1.0 - absorbed).astype(np.float32, copy=False)
+        return Imprint(factor, (x1 * sx, y1 * sy, x2 * sx, y2 * sy))
 
 
 def attenuation(picture: Picture, box: tuple[float, float, float, float]) -> Imprint | None:

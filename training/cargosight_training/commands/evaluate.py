@@ -18,6 +18,7 @@ from cargosight_training.datasets.records import DataSet
 from cargosight_training.evaluation.bootstrap import SAMPLES
 from cargosight_training.evaluation.figures import Average, ClassFigures
 from cargosight_training.evaluation.intervals import Rate
+from cargosight_training.evaluation.null_projection import NullProjections
 from cargosight_training.evaluation.rates import WANTED_PFA
 from cargosight_training.evaluation.results import REFERENCE_PFA, Evaluation, Part, describe, evaluate
 from cargosight_training.evaluation.run import open_inspector
@@ -30,6 +31,10 @@ it (the table `sources` of the annotation file); averages use the classes with 2
 source, or source/scanner, such as six-scanners/3.
 
 With --out, DIR gets evaluation.json and report.html, one file to open in any browser.
+
+With --null-projections every clean scan is also scored after projection of nothing (areal density zero) and
+of decoys (pieces of other bags of its source without an annotated item), by the code that projects items
+for training: a model that learnt the traces of projection alarms on them.
 
 With --choose-operating-points the thresholds for false-alarm rates of 1, 5 and 10 % of clean scans, with
 the rates measured, are written into the sidecar beside the model file (MODEL.points.json).
@@ -62,9 +67,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--choose-operating-points", action="store_true", help="write thresholds into the model's sidecar"
     )
     parser.add_argument(
+        "--null-projections",
+        action="store_true",
+        help="also score the clean scans with nothing, and with decoys, projected into them",
+    )
+    parser.add_argument(
         "--samples", type=int, default=SAMPLES, help=f"bootstrap samples, 0 for none (default: {SAMPLES})"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of folds and bootstrap (default: 0)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of folds, bootstrap and null projections (default: 0)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -98,8 +110,10 @@ def _evaluate(args: argparse.Namespace, dataset: DataSet) -> tuple[Evaluation, P
     inspector = open_inspector(args.model)
     bar = Progress()
 
-    def show(_: int, total: int) -> None:
-        bar.total = total
+    def show(done: int, total: int) -> None:
+        bar.total = (
+            bar.done + 1 + total - done
+        )  # null projections are counted anew, after the scans as they are
         bar.advance()
 
     try:
@@ -110,6 +124,7 @@ def _evaluate(args: argparse.Namespace, dataset: DataSet) -> tuple[Evaluation, P
             without=args.without,
             samples=args.samples,
             seed=args.seed,
+            null_projections=args.null_projections,
             progress=show,
         )
     finally:
@@ -205,6 +220,8 @@ def summary(evaluation: Evaluation) -> str:
             "",
             *_table(part),
         ]
+    if evaluation.null_projections is not None:
+        lines += ["", *_null_projections(evaluation.null_projections)]
     lines += [f"note: {note}" for note in evaluation.notes]
     return "".join(f"{line}\n" for line in lines)
 
@@ -236,6 +253,20 @@ def _alarms(part: Part) -> list[str]:
         if measured["clean_scans"]["of"]
     ]
     return lines if part.points_missing is None else [*lines, f"no operating points: {part.points_missing}"]
+
+
+def _null_projections(null: NullProjections) -> list[str]:
+    same = null.identical
+    lines = [
+        f"null projections: {same.count} of {same.of} clean scans identical after projection of nothing; "
+        f"decoys changed {null.decoy_pixels:.1%} of the pixels (median)"
+    ]
+    if null.left_out:
+        lines.append(f"in {null.left_out} clean scans a piece found no place; they are not counted")
+    for table in null.tables:
+        lines.append(f"{table.name}: clean scans that alarm")
+        lines += [f"  {row.scans:<18} {_share(row.alarms.to_dict())}" for row in table.rows]
+    return [*lines, *(f"not measured: {note}" for note in null.notes)]
 
 
 def _share(counted: Mapping[str, Any]) -> str:

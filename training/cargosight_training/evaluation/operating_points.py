@@ -26,7 +26,7 @@ from cargosight_training.evaluation.rates import (
     allowed_alarms,
     fit_threshold,
 )
-from cargosight_training.evaluation.scored import clean_scans
+from cargosight_training.evaluation.scored import Scored, clean_scans
 
 DEFINITION = (
     "thresholds at one common false-alarm quantile of every class, chosen so that at most the wanted share "
@@ -137,8 +137,20 @@ class Measured:
         return sum(self.clean_by_source.values(), Rate(0, 0))
 
 
-def measure(matched: Matched, folds: IndexArray, wanted_pfa: float) -> Measured:
-    """Cross-fit: each fold of scans is measured with thresholds that the other folds gave.
+def deal_folds(scored: Scored, seed: int) -> IndexArray:
+    """(N,) int64, the fold of each image; clean scans are dealt apart, so that no fold holds all of them."""
+    clean = scored.clean
+    groups = [f"{image.source}{' clean' * int(clean[row])}" for row, image in enumerate(scored.images)]
+    return make_folds(groups, folds=min(FOLDS, int(clean.sum())), seed=seed)
+
+
+def cross_fitted_thresholds(
+    matched: Matched, folds: IndexArray, wanted_pfa: float
+) -> tuple[FloatArray, BoolArray]:
+    """The thresholds of each scan's classes, fitted to the scans of the other folds.
+
+    Returns:
+        (N, C) float32, and (C,) bool: the threshold is only the most conservative one in some fold.
 
     Raises:
         DataSetError: The clean scans all lie in one fold, so that nothing is left to fit on.
@@ -152,6 +164,22 @@ def measure(matched: Matched, folds: IndexArray, wanted_pfa: float) -> Measured:
         fitted = fit(scan_scores[outside], labelled[outside], present[outside], wanted_pfa)
         values[~outside] = fitted.values
         too_few |= np.array([threshold.too_few for threshold in fitted.thresholds])
+    return values, too_few
+
+
+def thresholds_of(scored: Scored, point: OperatingPoint) -> FloatArray:
+    """(C,) float32, the thresholds of an operating point; classes without one never alarm."""
+    never = np.nextafter(np.float32(1), np.float32(2))
+    return np.array([point.thresholds.get(name, never) for name in scored.classes.names], dtype=np.float32)
+
+
+def measure(matched: Matched, folds: IndexArray, wanted_pfa: float) -> Measured:
+    """Cross-fit: each fold of scans is measured with thresholds that the other folds gave.
+
+    Raises:
+        DataSetError: The clean scans all lie in one fold, so that nothing is left to fit on.
+    """
+    values, too_few = cross_fitted_thresholds(matched, folds, wanted_pfa)
     return measure_at(matched, values, wanted_pfa, too_few)
 
 
@@ -221,10 +249,7 @@ def choose(
             f"{int(scored.clean.sum())} clean scans found, expected 2 or more (and 100 for a rate of 1 %) to "
             "choose operating points; a clean scan has no box and comes from a source that labels something"
         )
-    # Clean scans are dealt apart, so that no fold holds all of them.
-    clean = scored.clean
-    groups = [f"{image.source}{' clean' * int(clean[row])}" for row, image in enumerate(scored.images)]
-    folds = make_folds(groups, folds=min(FOLDS, int(clean.sum())), seed=seed)
+    folds = deal_folds(scored, seed)
     points = []
     for pfa in wanted:
         fitted = fit(scored.scan_scores, scored.labelled, scored.present, pfa)

@@ -16,6 +16,7 @@ from cargosight_training.evaluation.report_tables import (
     confusion_table,
     group_matrix,
     group_table,
+    null_section,
     point_tables,
     source_rates,
 )
@@ -43,7 +44,9 @@ def render(evaluation: Evaluation) -> str:
     ]
     if evaluation.notes:
         head.append(f"<ul>{''.join(f'<li>{escape(note)}.</li>' for note in evaluation.notes)}</ul>")
-    body = "".join([*head, *(_part(part) for part in evaluation.parts), _reading()])
+    null = evaluation.null_projections
+    sections = [*(_part(part) for part in evaluation.parts), "" if null is None else null_section(null)]
+    body = "".join([*head, *sections, _reading()])
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -7,6 +7,7 @@ from typing import Any
 from cargosight_training.evaluation import report_parts as show
 from cargosight_training.evaluation.confusion import Confusion
 from cargosight_training.evaluation.figures import Average
+from cargosight_training.evaluation.null_projection import NullProjections
 from cargosight_training.evaluation.rates import WANTED_PFA
 from cargosight_training.evaluation.results import Part
 
@@ -140,6 +141,41 @@ def _point_classes(measured: Mapping[str, Mapping[str, Any]], part: Part) -> str
             ]
         rows.append(show.row(cells))
     return f"<details><summary>Thresholds, PD and PFA by class</summary>{show.table(head, rows)}</details>"
+
+
+def null_section(null: NullProjections) -> str:
+    """Clean scans as they are, with nothing projected and with decoys projected, each in its own rows."""
+    same = null.identical
+    text = (
+        f"Clean scans as they are (real), with nothing projected into them (areal density zero: {same.count} of "
+        f"{same.of} pictures came out identical, in every pixel and in type), and with decoys projected, pieces of "
+        f"other bags of the same source that hold no annotated item (they changed {show.percent(null.decoy_pixels)} "
+        "of a scan's pixels, median). All by the code that projects items for training, all at the same "
+        "thresholds. A model that has learnt the traces of projection alarms more often on the projected scans."
+    )
+    if null.left_out:
+        text += f" In {null.left_out} clean scans a piece found no place; they are in no row."
+    rows = []
+    for table in null.tables:
+        for place, row in enumerate(table.rows):
+            names = [escape(table.name) if place == 0 else "", escape(row.scans)]
+            names.append("real" if place == 0 else "projected")
+            change = ["", ""] if place == 0 else [str(row.only_here), str(row.only_as_they_are)]
+            rows.append(show.row([*names, show.rate(row.alarms.to_dict()), *change]))
+    head = ["thresholds", "clean scans", "origin", "that alarm", "only here", "only as they are"]
+    notes = "".join(f"<p>Not measured: {escape(note)}.</p>" for note in null.notes)
+    return f"<h2>Null projections</h2><p>{text}</p>{show.table(head, rows, kind='points')}{notes}{_null_sources(null)}"
+
+
+def _null_sources(null: NullProjections) -> str:
+    rows = []
+    for table in null.tables:
+        for source in table.rows[0].by_source:
+            for place, row in enumerate(table.rows):
+                names = [escape(f"{table.name}, {source}") if place == 0 else "", escape(row.scans)]
+                rows.append(show.row([*names, show.rate(row.by_source[source].to_dict())]))
+    head = ["thresholds, source", "clean scans", "that alarm"]
+    return f"<details><summary>By source</summary>{show.table(head, rows, kind='points')}</details>"
 
 
 def confusion_table(confusion: Confusion) -> str:

@@ -14,7 +14,13 @@ from cargosight_training.datasets.records import DataSet
 from cargosight_training.evaluation.bootstrap import SAMPLES
 from cargosight_training.evaluation.confusion import Confusion, confusion
 from cargosight_training.evaluation.figures import Figures, compute
-from cargosight_training.evaluation.operating_points import choose, measure_at, measured_to_json
+from cargosight_training.evaluation.null_projection import NullProjections, measure_null_projections
+from cargosight_training.evaluation.operating_points import (
+    choose,
+    measure_at,
+    measured_to_json,
+    thresholds_of,
+)
 from cargosight_training.evaluation.rates import fit_threshold
 from cargosight_training.evaluation.run import Inspected, Progress, inspect_dataset
 from cargosight_training.evaluation.scored import Scored
@@ -73,6 +79,7 @@ class Evaluation:
         notes: What was left out or limits the figures.
         milliseconds: Median time of each stage on one scan.
         parts: One for each origin that occurs, real scans first.
+        null_projections: What they do to the alarms of clean real scans; None where they were not asked for.
     """
 
     model: Mapping[str, Any]
@@ -80,9 +87,11 @@ class Evaluation:
     notes: tuple[str, ...]
     milliseconds: Mapping[str, float]
     parts: tuple[Part, ...]
+    null_projections: NullProjections | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; schema 1."""
+        null = self.null_projections
         return {
             "schema": SCHEMA,
             "model": dict(self.model),
@@ -90,6 +99,7 @@ class Evaluation:
             "notes": list(self.notes),
             "median_ms": dict(self.milliseconds),
             "parts": {part.scored.origin: part.to_dict() for part in self.parts},
+            "null_projections": None if null is None else null.to_dict(),
         }
 
 
@@ -101,6 +111,7 @@ def evaluate(
     without: Sequence[str] = (),
     samples: int = SAMPLES,
     seed: int = 0,
+    null_projections: bool = False,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Inspect a data set and compute every figure.
@@ -111,15 +122,29 @@ def evaluate(
         only: The groups that were chosen, to be stated with the figures.
         without: The groups that were left out, likewise.
         samples: Bootstrap samples; 0 draws no interval.
-        seed: Of folds and bootstrap.
+        seed: Of folds, bootstrap and null projections.
+        null_projections: Also score the clean real scans with nothing and with decoys projected into them.
         progress: Called with (done, total) after each image.
 
     Raises:
-        DataSetError: An image cannot be read or does not fit its annotations, or nothing is labelled.
+        DataSetError: An image cannot be read or does not fit its annotations, nothing is labelled, or there is
+            no clean real scan for null projections.
     """
     inspected = inspect_dataset(inspector, dataset, progress=progress)
     contract = inspector.contract
     data = {"name": dataset.name, "only": list(only), "without": list(without)}
+    sidecar = inspector.model.sidecar
+    parts = evaluate_parts(inspected, sidecar=sidecar, data=data, samples=samples, seed=seed)
+    null = None
+    if null_projections:
+        null = measure_null_projections(
+            inspector,
+            parts[0].figures.matched,
+            points=parts[0].points,
+            sidecar=sidecar,
+            seed=seed,
+            progress=progress,
+        )
     return Evaluation(
         model={
             "name": contract.name,
@@ -132,9 +157,8 @@ def evaluate(
         data=data,
         notes=inspected.notes,
         milliseconds=inspected.milliseconds,
-        parts=evaluate_parts(
-            inspected, sidecar=inspector.model.sidecar, data=data, samples=samples, seed=seed
-        ),
+        parts=parts,
+        null_projections=null,
     )
 
 
@@ -188,12 +212,6 @@ def _part(
     )
 
 
-def _as_array(scored: Scored, thresholds: Mapping[str, float]) -> FloatArray:
-    """(C,) float32; classes without a threshold never alarm."""
-    never = np.nextafter(np.float32(1), np.float32(2))
-    return np.array([thresholds.get(name, never) for name in scored.classes.names], dtype=np.float32)
-
-
 def _reference(
     figures: Figures, sidecar: Sidecar | None, points: Sequence[OperatingPoint]
 ) -> tuple[FloatArray, str]:
@@ -201,12 +219,10 @@ def _reference(
     scored = figures.matched.scored
     if sidecar is not None:
         point = sidecar.point(sidecar.default)
-        return _as_array(scored, point.thresholds), f"the model's operating point {point.name}"
+        return thresholds_of(scored, point), f"the model's operating point {point.name}"
     for point in points:
         if point.wanted_pfa == REFERENCE_PFA:
-            return _as_array(
-                scored, point.thresholds
-            ), f"the operating point {point.name} fitted to these scans"
+            return thresholds_of(scored, point), f"the operating point {point.name} fitted to these scans"
     scan_scores, negative = scored.scan_scores, scored.negative
     values = [
         fit_threshold(scan_scores[negative[:, class_id], class_id], REFERENCE_PFA).value
@@ -223,7 +239,7 @@ def _measure_stored(figures: Figures, sidecar: Sidecar) -> dict[str, Mapping[str
     nothing_short = np.zeros(len(scored.classes), dtype=np.bool_)
     stored: dict[str, Mapping[str, Any]] = {}
     for point in sidecar.operating_points:
-        values = np.broadcast_to(_as_array(scored, point.thresholds), (len(scored), len(scored.classes)))
+        values = np.broadcast_to(thresholds_of(scored, point), (len(scored), len(scored.classes)))
         wanted = point.wanted_pfa if point.wanted_pfa is not None else 0.0
         measured = measure_at(figures.matched, values, wanted, nothing_short)
         stored[point.name] = {"chosen_on": point.data, **measured_to_json(figures.matched, measured)}
