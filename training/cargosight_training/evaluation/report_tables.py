@@ -151,7 +151,8 @@ def null_section(null: NullProjections) -> str:
         f"{same.of} pictures came out identical, in every pixel and in type), and with decoys projected, pieces of "
         f"other bags of the same source that hold no annotated item (they changed {show.percent(null.decoy_pixels)} "
         "of a scan's pixels, median). All by the code that projects items for training, all at the same "
-        "thresholds. A model that has learnt the traces of projection alarms more often on the projected scans."
+        "thresholds. A model that has learnt the traces of projection alarms more often with decoys; a little more "
+        "it may alarm in any case, since they make a bag fuller."
     )
     if null.left_out:
         text += f" In {null.left_out} clean scans a piece found no place; they are in no row."
