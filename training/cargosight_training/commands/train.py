@@ -28,7 +28,7 @@ same result. A run that was killed goes on from its last checkpoint.
 
 Several processes share a run (every batch is divided among them) when torchrun starts them:
 
-    torchrun --nproc_per_node=2 --no-python cargosight train CONFIG key=value ...
+    torchrun --standalone --nproc_per_node=2 --no-python cargosight train CONFIG key=value ...
 
 exit code: 0 trained to the end, 2 misuse or wrong data, 130 stopped early."""
 
@@ -38,6 +38,8 @@ _NEEDED = ("albumentations", "matplotlib", "onnx", "pydantic", "torch", "torchvi
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `train`."""
     parser.epilog = _EPILOG
+    # So that settings may stand behind an option, too.
+    parser.parse_args = parser.parse_intermixed_args  # type: ignore[method-assign]
     parser.add_argument(
         "config", metavar="CONFIG", help="a YAML file, or the name of a configuration shipped with it"
     )
@@ -77,5 +79,7 @@ def _again(config: str) -> str:
     """The command that resumes the run, from the same folder."""
     launcher = ""
     if int(environ.get("WORLD_SIZE", "1")) > 1:
-        launcher = f"torchrun --nproc_per_node={environ.get('LOCAL_WORLD_SIZE', '1')} --no-python "
+        launcher = (
+            f"torchrun --standalone --nproc_per_node={environ.get('LOCAL_WORLD_SIZE', '1')} --no-python "
+        )
     return f"{launcher}cargosight train {shlex.quote(config)} --resume"

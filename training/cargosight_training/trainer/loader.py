@@ -173,12 +173,19 @@ def batches(
         multiprocessing_context="fork" if workers else None,
         generator=torch.Generator().manual_seed(config.seed),
     )
-    yield from loader
+    # OpenCV's pool is stopped before the fork: a child that inherits it waits for threads that it does not have.
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    drawn = iter(loader)
+    cv2.setNumThreads(threads)
+    yield from drawn
 
 
 def _start_worker(_worker: int) -> None:
-    """One core for each loader process, since the cores belong to the network; the run alone answers to signals."""
-    cv2.setNumThreads(1)
+    """One core for each loader process, since the cores belong to the network; the run alone answers to signals.
+
+    OpenCV was set to one thread before the fork.
+    """
     torch.set_num_threads(1)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

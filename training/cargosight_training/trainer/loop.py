@@ -139,14 +139,14 @@ class Trainer:
             ConfigurationError: there is no readable checkpoint, or it is of another network or other classes.
         """
         saved = checkpoint.load(self.checkpoint_path)
-        for what, found, expected in (
-            ("the classes", saved["classes"], list(self.classes)),
-            ("the network", saved["settings"], asdict(self.settings)),
-        ):
-            if found != expected:
+        old = {**saved["settings"], "class names": saved["classes"]}
+        new = {**asdict(self.settings), "class names": list(self.classes)}
+        for what, expected in new.items():
+            if old.get(what) != expected:
                 raise ConfigurationError(
-                    f"{what} of {self.checkpoint_path} are {found}, those of the configuration {expected}: a run is "
-                    "resumed with its own; start another one with model.weights set to this file"
+                    f"{self.checkpoint_path} is of a network whose {what} is {old.get(what)}, but the configuration "
+                    f"makes it {expected}: resume a run with its own network, or begin another one with "
+                    f"model.weights={self.checkpoint_path}"
                 )
         self.model.load_state_dict(saved["model"])
         self.average.load_state_dict(saved["average"])

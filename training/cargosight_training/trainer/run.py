@@ -49,6 +49,10 @@ def train(config: TrainConfig, *, resume: bool = False, fresh: bool = False) -> 
     folder = RunFolder(config.out)
     try:
         with ExitStack() as held:
+            if machine.rank == 0:
+                folder.check(config, resume=resume, fresh=fresh)
+                held.enter_context(exclusive(folder.lock, held=folder.held))
+                folder.check(config, resume=resume, fresh=fresh)  # the holder before may have begun a run
             data = read_training_data(config)
             terms = training_terms(config, data)
             trainer = Trainer(config, data.classes.names, machine)
@@ -57,18 +61,20 @@ def train(config: TrainConfig, *, resume: bool = False, fresh: bool = False) -> 
             validation = None
             stop = StopRequest(insist=machine.world == 1)
             if machine.rank == 0:
-                held.enter_context(exclusive(folder.lock, held=folder.held))
                 validation = Validation(
                     config, data.classes.names, read_validation_data(config, data.classes), terms, stop=stop
                 )
-                folder.claim(config, resume=resume, fresh=fresh)
+                if fresh:
+                    folder.clear()
             machine.wait_for_all()
             if resume and folder.checkpoint.exists():
                 _take_up(trainer, config, validation)
+            if machine.rank == 0:
+                folder.write_config(config)
             samples = _shared_samples(config, data, machine)
             with stop:
                 trainer.run(samples, evaluate=validation, stop=stop)
-            return trainer.step >= config.total_steps
+            return trainer.step >= config.total_steps and not stop()
     finally:
         tear_down()
 

@@ -74,11 +74,11 @@ class RunFolder:
         """The sentence for who finds the lock held."""
         return f"another process is training in {self.path}: wait for it, or set `out` to another folder"
 
-    def claim(self, config: TrainConfig, *, resume: bool, fresh: bool) -> None:
-        """Make the folder ready for a run, or refuse.
+    def check(self, config: TrainConfig, *, resume: bool, fresh: bool) -> None:
+        """Refuse what does not fit the folder; nothing is changed.
 
         Args:
-            config: of the run; it is written into the folder.
+            config: of the run.
             resume: go on with the run in the folder.
             fresh: delete the run in the folder and begin anew.
 
@@ -90,8 +90,9 @@ class RunFolder:
             raise UsageError(f"there is no run in {self.path} to resume: leave --resume out to begin one")
         if begun and not resume and not fresh:
             raise UsageError(self._refusal(config.total_steps))
-        if fresh:
-            self._clear()
+
+    def write_config(self, config: TrainConfig) -> None:
+        """Note what the run was asked for."""
         self.path.mkdir(parents=True, exist_ok=True)
         self.config.write_text(dump_config(config), encoding="utf-8")
 
@@ -107,7 +108,8 @@ class RunFolder:
             "begin anew with --fresh"
         )
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
+        """Delete the run; what else lies in the folder stays."""
         for file in (
             self.config,
             self.checkpoint,

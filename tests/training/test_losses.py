@@ -1,0 +1,177 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torchvision.ops import generalized_box_iou_loss
+
+from cargosight_models.labels import LabelledRegions
+from cargosight_models.networks.head import location_grid
+from cargosight_training.augmentation.sample import paste, whole
+from cargosight_training.trainer.assignment import Locations, Truth, assign
+from cargosight_training.trainer.losses import LossTerms, detector_loss, generalised_iou, varifocal
+
+POINTS, STRIDES = location_grid(64, 64)
+CLASSES = 3
+
+
+class Run:
+    """Logits and boxes with gradients, and the loss of some truth."""
+
+    def __init__(
+        self, mask: Tensor, boxes: list[tuple[float, ...]] = (), class_ids: list[int] = (), seed: int = 0
+    ) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        self.logits = torch.randn(1, len(POINTS), CLASSES, generator=generator).requires_grad_()
+        reach = 2.0 * STRIDES[:, None] * torch.ones(len(POINTS), 2)
+        self.boxes = torch.cat([POINTS - reach, POINTS + reach], dim=1)[None].requires_grad_()
+        truth = Truth(
+            torch.tensor(boxes, dtype=torch.float32).reshape(1, -1, 4),
+            torch.tensor(class_ids, dtype=torch.int64).reshape(1, -1),
+            torch.ones(1, len(boxes), dtype=torch.bool),
+            mask[None],
+        )
+        found = Locations(self.logits, self.boxes, POINTS, STRIDES)
+        self.answers = assign(found, truth).positive[0]
+        self.terms: LossTerms = detector_loss(found, truth)
+        self.terms.total.backward()
+
+    @property
+    def logit_gradient(self) -> Tensor:
+        assert self.logits.grad is not None
+        return self.logits.grad[0]
+
+
+def mask_of(*labelled: bool) -> Tensor:
+    return torch.tensor(labelled).expand(len(POINTS), CLASSES).clone()
+
+
+def test_where_nothing_is_labelled_there_is_no_loss_at_all() -> None:
+    run = Run(mask_of(False, False, False))
+    assert float(run.terms.total.detach()) == 0.0
+    assert not run.logit_gradient.any()
+    assert run.boxes.grad is not None
+    assert not run.boxes.grad.any()
+
+
+def test_an_unlabelled_class_gets_no_gradient_where_no_item_is_known() -> None:
+    run = Run(mask_of(True, False, True), [(10, 10, 40, 40)], [0])
+    assert not run.logit_gradient[~run.answers][:, 1].any()
+    assert run.logit_gradient[:, 0].all()
+    assert run.logit_gradient[:, 2].all()
+
+
+def test_an_item_of_one_class_is_of_no_other_whatever_its_source_labels() -> None:
+    run = Run(mask_of(True, False, True), [(10, 10, 40, 40)], [0])
+    assert run.answers.any()
+    assert (run.logit_gradient[run.answers][:, 1] > 0).all()
+
+
+def test_what_an_unlabelled_class_says_does_not_matter_where_no_item_is_known() -> None:
+    mask = mask_of(True, False, True)
+    quiet = Run(mask, [(10, 10, 40, 40)], [0])
+    loud_logits = quiet.logits.detach().clone()
+    loud_logits[0, ~quiet.answers, 1] = 9.0
+    truth = Truth(
+        torch.tensor([[[10.0, 10.0, 40.0, 40.0]]]),
+        torch.tensor([[0]]),
+        torch.ones(1, 1, dtype=torch.bool),
+        mask[None],
+    )
+    loud = detector_loss(Locations(loud_logits, quiet.boxes.detach(), POINTS, STRIDES), truth)
+    assert torch.equal(loud.total, quiet.terms.total.detach())
+
+
+def test_regions_of_a_mosaic_are_masked_apart() -> None:
+    """Left a source that labels class 0, right one that labels class 2 and has a box of it."""
+    picture = np.full((64, 32, 3), 255, dtype=np.uint8)
+    empty = whole(
+        picture, np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.array([True, False, False])
+    )
+    boxed = whole(
+        picture, np.array([[4, 10, 28, 40]], np.float32), np.array([2]), np.array([False, False, True])
+    )
+    sample = paste([(empty, 0, 0), (boxed, 32, 0)], 64, 64)
+    mask = torch.from_numpy(sample.regions.mask_at(POINTS.numpy()))
+    run = Run(mask, [tuple(box) for box in sample.boxes.tolist()], sample.class_ids.tolist())
+    left = POINTS[:, 0] < 32
+    assert run.logit_gradient[left][:, 0].all()
+    assert not run.logit_gradient[left][:, 1:].any()
+    assert run.logit_gradient[~left][:, 2].all()
+    assert not run.logit_gradient[~left & ~run.answers][:, :2].any()
+
+
+def test_a_projected_item_adds_loss_in_its_box_alone() -> None:
+    box = (11.0, 11.0, 43.0, 43.0)
+    regions = LabelledRegions(
+        np.array([[0, 0, 64, 64], box], dtype=np.float32), np.array([[False] * 3, [False, True, False]])
+    )
+    run = Run(torch.from_numpy(regions.mask_at(POINTS.numpy())), [box], [1])
+    inside = ((POINTS >= 11) & (POINTS < 43)).all(dim=1)
+    assert run.logit_gradient[inside][:, 1].all()
+    assert not run.logit_gradient[~inside].any()
+    assert not run.logit_gradient[~run.answers][:, [0, 2]].any()
+
+
+def test_a_location_that_answers_for_a_box_learns_even_outside_the_regions() -> None:
+    run = Run(mask_of(False, False, False), [(10, 10, 40, 40)], [1])
+    assert 0 < int(run.answers.sum()) <= 10
+    assert run.logit_gradient[run.answers][:, 1].any()
+    assert not run.logit_gradient[~run.answers].any()
+    assert float(run.terms.boxes.detach()) > 0.0
+
+
+@pytest.mark.parametrize("boxes", [[], [(10.0, 10.0, 40.0, 40.0)]])
+def test_losses_are_finite_and_graphs_connected_with_and_without_boxes(
+    boxes: list[tuple[float, ...]],
+) -> None:
+    run = Run(mask_of(True, True, True), boxes, [0] * len(boxes))
+    assert torch.isfinite(run.terms.total)
+    assert int(run.terms.positives) > 0 or not boxes
+    assert run.boxes.grad is not None  # other processes wait for every gradient
+
+
+def test_far_boxes_still_learn() -> None:
+    run = Run(mask_of(True, True, True), [(0.0, 0.0, 64.0, 64.0)], [0])
+    assert run.boxes.grad is not None
+    assert run.boxes.grad.abs().sum() > 0
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_generalised_overlap_equals_torchvisions(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    corners = torch.rand(2, 20, 2, generator=generator) * 50
+    a, b = torch.cat([corners, corners + 1 + torch.rand(2, 20, 2, generator=generator) * 30], dim=2)
+    assert torch.allclose(1 - generalised_iou(a, b), generalized_box_iou_loss(a, b), atol=1e-5)
+
+
+def test_varifocal_by_hand() -> None:
+    logits = torch.tensor([0.0, 2.0, -1.0])
+    targets = torch.tensor([0.8, 0.0, 0.0])
+    scores = logits.sigmoid()
+    expected = torch.stack(
+        [
+            0.8 * -(0.8 * scores[0].log() + 0.2 * (1 - scores[0]).log()),
+            0.75 * scores[1] ** 2 * -(1 - scores[1]).log(),
+            0.75 * scores[2] ** 2 * -(1 - scores[2]).log(),
+        ]
+    )
+    assert torch.allclose(varifocal(logits, targets), expected, atol=1e-6)
+
+
+def test_single_class_data() -> None:
+    logits = torch.zeros(1, len(POINTS), 1, requires_grad=True)
+    reach = STRIDES[:, None].expand(-1, 2)
+    boxes = torch.cat([POINTS - reach, POINTS + reach], dim=1)[None]
+    truth = Truth(
+        torch.tensor([[[10.0, 10.0, 40.0, 40.0]]]),
+        torch.zeros(1, 1, dtype=torch.int64),
+        torch.ones(1, 1, dtype=torch.bool),
+        torch.ones(1, len(POINTS), 1, dtype=torch.bool),
+    )
+    terms = detector_loss(Locations(logits, boxes, POINTS, STRIDES), truth)
+    terms.total.backward()
+    assert logits.grad is not None
+    assert logits.grad.all()
