@@ -5,10 +5,10 @@ What is measured between runs (`cargosight leave-out`, the comparisons at equal 
 """
 
 import csv
-import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,12 +113,13 @@ class ChildRun:
 def _run_child(command: list[str]) -> int:
     """Run a command with its output on stderr, passing signals on to it; returns its exit code."""
     # In a session of its own a Ctrl-C reaches it once, from here, and not from the terminal as well.
-    child = subprocess.Popen(command, stdout=_STDERR, start_new_session=True, env=dict(os.environ))
+    child = subprocess.Popen(command, stdout=_STDERR, start_new_session=True)
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
         child.send_signal(number)
 
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+    before = {number: signal.signal(number, pass_on) for number in heard}
     try:
         return child.wait()
     finally:

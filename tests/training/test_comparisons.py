@@ -1,0 +1,374 @@
+import json
+import multiprocessing
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from training.comparisons import cpu_time, equal_time, rival_yolo
+from training.comparisons.equal_time import PROBE_STEPS, SETTLING_STEPS, paces_from, prepared, scaled
+from training.comparisons.rival_yolo import FINDINGS, CpuBudget, findings_from_rows
+from training.comparisons.scoring import (
+    LEFT_OUT,
+    VALIDATION,
+    read_results,
+    read_task,
+    score_findings,
+    slug,
+    table,
+    write_result,
+)
+from training.comparisons.yolo_labels import label_text, write_yolo_folder
+
+from cargosight_models.errors import ConfigurationError, DataSetError, UsageError
+from cargosight_models.labels import ClassSet
+from cargosight_training import child_runs
+from cargosight_training.config import load_config
+from cargosight_training.datasets.coco import read_coco
+from cargosight_training.datasets.records import DataSet
+from cargosight_training.datasets.yolo import read_yolo
+from tests.made.datasets import (
+    CLASSES,
+    MadeSource,
+    findings_of,
+    image_record,
+    make_dataset,
+)
+from tests.made.models import blob_contract, make_blob_model
+
+BURN = "import time\nwhile time.process_time() < {}: pass\nprint(flush=True)\n{}"
+
+
+def test_cpu_time_counts_ended_and_running_children(monkeypatch):
+    before = cpu_time.cpu_seconds()
+    subprocess.run([sys.executable, "-c", BURN.format(0.3, "")], check=True, stdout=subprocess.DEVNULL)
+    ended = cpu_time.cpu_seconds()
+    assert ended - before >= 0.25
+    with subprocess.Popen(
+        [sys.executable, "-c", BURN.format(0.3, "time.sleep(30)")], stdout=subprocess.PIPE
+    ) as child:
+        child.stdout.readline()
+        monkeypatch.setattr(multiprocessing, "active_children", lambda: [SimpleNamespace(pid=child.pid)])
+        assert cpu_time.cpu_seconds() - ended >= 0.25
+        child.kill()
+
+
+# YOLO folders.
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(CLASSES),
+            st.floats(0, 500),
+            st.floats(0, 300),
+            st.floats(1, 100),
+            st.floats(1, 60),
+        ),
+        max_size=4,
+    )
+)
+def test_label_lines_say_what_the_boxes_say(items):
+    truths = [(name, (x, y, min(600.0, x + w), min(360.0, y + h))) for name, x, y, w, h in items]
+    image = image_record(1, truths, size=(600, 360))
+    lines = label_text(image).splitlines()
+    assert len(lines) == len(items)
+    for line, (name, box) in zip(lines, truths, strict=True):
+        class_id, *shares = line.split()
+        assert CLASSES[int(class_id)] == name
+        cx, cy, w, h = (float(value) * side for value, side in zip(shares, (600, 360, 600, 360), strict=True))
+        assert (cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2) == pytest.approx(box, abs=1e-3)
+
+
+def test_a_yolo_folder_reads_back_as_the_same_boxes(tmp_path):
+    path = make_dataset(tmp_path, (MadeSource("site a", images=5), MadeSource("b", ("bar",), images=3)))
+    dataset = read_coco(path)
+    data = write_yolo_folder(tmp_path / "yolo", {"train": dataset, "val": dataset})
+    write_yolo_folder(tmp_path / "yolo", {"train": dataset, "val": dataset})  # again over the first
+    images, names = read_yolo(tmp_path / "yolo", split="train")
+    assert tuple(names) == dataset.classes.names
+    assert yaml.safe_load(data.read_text())["val"] == "images/val"
+    assert len(images) == len(dataset)
+    for image, record in zip(images, dataset.images, strict=True):
+        assert image.path.resolve() == record.path.resolve()
+        assert (image.width, image.height) == (record.width, record.height)
+        assert image.names == tuple(dataset.classes.names[k] for k in record.annotations.class_ids)
+        assert np.array(image.boxes).reshape(-1, 4) == pytest.approx(record.annotations.boxes, abs=1e-3)
+
+
+def test_splits_of_different_classes_are_refused(tmp_path):
+    one = DataSet("a", ClassSet(CLASSES), (image_record(1),))
+    two = DataSet("b", ClassSet(CLASSES[:2]), (image_record(1, classes=CLASSES[:2]),))
+    with pytest.raises(ValueError, match="the split val has the classes"):
+        write_yolo_folder(tmp_path, {"train": one, "val": two})
+
+
+# The rival.
+
+
+class FakeTrainer:
+    """Goes through epochs and batches in the order in which ultralytics calls back."""
+
+    def __init__(self, batches, epochs=100):
+        self.batches, self.epochs, self.start_epoch, self.epoch = batches, epochs, 0, 0
+        self.args = SimpleNamespace(epochs=epochs)
+        self.stop = False
+        self.rates = []
+        self._setup_scheduler()
+
+    def _setup_scheduler(self):
+        total = self.epochs
+        self.scheduler = SimpleNamespace(last_epoch=-1, factor=lambda epoch: max(1 - epoch / total, 0.0))
+
+    def train(self, budget, spend):
+        budget.start(self)
+        while not self.stop:
+            self.rates.append(self.scheduler.factor(self.epoch))
+            for _ in range(self.batches):
+                spend()
+                budget.after_batch(self)
+                if self.stop:
+                    break
+            self.stop |= self.epoch + 1 >= self.epochs
+            budget.after_epoch(self)
+            if not self.stop:
+                self.epoch += 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 20), st.floats(0.2, 3.0), st.floats(10.0, 300.0))
+def test_the_budget_ends_training_within_a_batch_and_anneals_towards_it(batches, cost, seconds):
+    clock = [5.0]
+
+    def spend():
+        clock[0] += cost
+
+    budget = CpuBudget(seconds, clock=lambda: clock[0])
+    trainer = FakeTrainer(batches, epochs=10_000)
+    trainer.train(budget, spend)
+    assert seconds <= budget.used <= seconds + cost * (1 + 1e-9)
+    assert trainer.rates == sorted(trainer.rates, reverse=True)
+    if trainer.epoch:
+        assert trainer.rates[-1] <= 2.0 / (trainer.epoch + 1)  # all but annealed in the last epoch
+
+
+def test_rows_become_findings_by_our_rules():
+    rng = np.random.default_rng(0)
+    count = 150
+    boxes = np.sort(rng.uniform(-20, 220, (count, 2, 2)), axis=1).reshape(count, 4)
+    scores = rng.uniform(0, 0.01, count)
+    scores[:3] = (0.9, 0.0005, 1.00001)
+    class_ids = rng.integers(0, 3, count).astype(np.float32)
+    findings = findings_from_rows(boxes, scores, class_ids, names=CLASSES, width=200, height=100)
+    assert len(findings) <= FINDINGS == 100
+    assert findings.scores[0] == 1.0
+    assert findings.scores.min() >= 0.001
+    assert (np.diff(findings.scores) <= 0).all()
+    assert findings.boxes[:, [0, 2]].max() <= 200
+    assert findings.boxes[:, [1, 3]].max() <= 100
+    assert findings.class_ids[0] == int(class_ids[2])
+    none = findings_from_rows(np.empty((0, 4)), [], [], names=CLASSES, width=9, height=9)
+    assert len(none) == 0
+
+
+def test_the_rival_says_what_it_needs_where_it_is_not_installed(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(rival_yolo, "find_spec", lambda _name: None)
+    words = ["--train", "a.json", "--val", "b.json", "--out", str(tmp_path / "out")]
+    assert rival_yolo.main(words) == 2
+    assert "ultralytics is not installed here" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+# What both sides are scored on.
+
+
+def two_files(folder):
+    sources = (MadeSource("a", images=4, scanners=("1", "2")), MadeSource("b", ("bar",), images=3))
+    return [make_dataset(folder, sources, name=name, seed=seed) for seed, name in enumerate(("train", "val"))]
+
+
+def test_a_group_that_is_left_out_is_scored_on_all_its_images(tmp_path):
+    train, val = two_files(tmp_path)
+    task = read_task([(train, None)], [val], images=None, left_out="a/2")
+    assert len(task.training) == 5
+    assert {name: len(dataset) for name, dataset in task.scored.items()} == {VALIDATION: 7, LEFT_OUT: 4}
+    assert {image.group for image in task.scored[LEFT_OUT].images} == {"a/2"}
+    assert not any(image.group == "a/2" for image in task.training.images)
+    whole = read_task([(train, None)], [val], images=None, left_out=None)
+    assert len(whole.training) == 7
+    assert list(whole.scored) == [VALIDATION]
+    with pytest.raises(DataSetError, match="no group 'c'"):
+        read_task([(train, None)], [val], images=None, left_out="c")
+
+
+def test_findings_are_scored_on_labelled_images_alone():
+    box = (10.0, 10.0, 40.0, 40.0)
+    images = [image_record(number, [("bar", box)], labelled=("bar",)) for number in range(20)]
+    images.append(image_record(99, labelled=()))
+    right, wrong = findings_of([("bar", 0.9, box)]), findings_of([("ring", 0.8, box)])
+    result = score_findings(
+        DataSet("made", ClassSet(CLASSES), tuple(images)), [*[right] * 10, *[wrong] * 11], samples=10, seed=0
+    )
+    assert (result["images"], result["boxes"]) == (20, 20)
+    assert result["headline"]["classes"] == ["bar"]
+    assert result["headline"]["map50"] == pytest.approx(0.5, abs=0.01)
+    assert result["headline"]["map50_bootstrap95"]["samples"] == 10
+    assert result["classes"] == {"bar": {"ap50": result["headline"]["map50"], "boxes": 20}}
+
+
+def result_of(map50, *, rival=False, left_out=None, used=1800.0, sets=(VALIDATION,)):
+    average = {"classes": ["bar"], "map50": map50, "map50_bootstrap95": None, "map": map50}
+    scored = {"images": 3, "boxes": 25, "headline": average, "all_classes": average, "classes": {}}
+    return {
+        "rival": rival,
+        "left_out": left_out,
+        "budget_cpu_seconds": 1800.0,
+        "used_cpu_seconds": used,
+        "scored": dict.fromkeys(sets, scored),
+    }
+
+
+def test_the_table_sets_each_run_beside_the_rival_of_the_same_data(tmp_path):
+    both = (VALIDATION, LEFT_OUT)
+    write_result(tmp_path, "yolo", result_of(0.1, rival=True))
+    write_result(tmp_path, "ours", result_of(0.3))
+    write_result(tmp_path, "ours without a/1", result_of(0.2, left_out="a/1", sets=both))
+    assert [one["name"] for one in read_results(tmp_path)] == ["ours", "ours without a/1", "yolo"]
+    lines = (tmp_path / "table.md").read_text().splitlines()
+    (ours,) = [line for line in lines if line.startswith("| ours |")]
+    assert "| 0.600 |" in ours  # mAP50 per CPU-hour after half an hour
+    assert ours.endswith("| 3.00 times |")
+    assert [line.endswith("|  |") for line in lines if line.startswith("| ours without")] == [True, True]
+    assert any(line.startswith("## Left out (a/1): 3 images") for line in lines)
+    assert len({line.count("|") for line in lines if line.startswith("|")}) == 1
+    assert table([]).startswith("# At equal CPU time")
+    assert slug("a b/1: c") == "a-b-1--c"
+
+
+# Our own side.
+
+
+def made_config(folder, *overrides, **settings_):
+    path = folder / "made.yaml"
+    document = {
+        "name": "made",
+        "out": str(folder / "unused"),
+        "data": {"train": [{"file": "train.json"}], "cache": str(folder / "cache")},
+        "phases": [
+            {"steps": 3000, "size": 64, "frozen_stages": 9},
+            {"steps": 1000, "size": 96, "frozen_stages": 3},
+        ],
+        **settings_,
+    }
+    path.write_text(yaml.safe_dump(document))
+    return load_config(path, overrides)
+
+
+def test_paces_are_measured_phase_by_phase_after_settling():
+    costs = [9.0] * SETTLING_STEPS + [1.0] * (PROBE_STEPS - SETTLING_STEPS)
+    costs += [7.0] * SETTLING_STEPS + [2.5] * (PROBE_STEPS - SETTLING_STEPS) + [100.0] * 8
+    seconds = dict(enumerate(np.cumsum(costs).tolist(), start=1))
+    assert paces_from(seconds, 2) == pytest.approx([1.0, 2.5])
+    with pytest.raises(ConfigurationError, match="no row of step 40 or 60"):
+        paces_from(dict.fromkeys(range(1, 50), 1.0), 2)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(0.01, 3.0), st.floats(0.01, 3.0), st.floats(5.0, 20_000.0))
+def test_all_phases_are_scaled_alike_to_the_budget(tmp_path_factory, first, second, seconds):
+    config = made_config(tmp_path_factory.mktemp("c"))
+    result = scaled(config, [first, second], seconds)
+    steps = [phase.steps for phase in result.phases]
+    assert min(steps) >= 1
+    assert abs(steps[0] * first + steps[1] * second - seconds) <= first + second
+    assert [phase.size for phase in result.phases] == [64, 96]
+    assert result.optimiser.warm_up <= result.total_steps / 10
+    assert 0.0 <= result.optimiser.ema_decay <= config.optimiser.ema_decay
+
+
+def test_random_weights_are_never_frozen_and_nothing_is_chosen_by_validation_scans(tmp_path):
+    config = made_config(tmp_path, "data.val=[{file: val.json}]", "data.without=[x]")
+    out = prepared(config, tmp_path / "run", tmp_path, without=None)
+    assert [phase.frozen_stages for phase in out.phases] == [9, 3]
+    assert out.data.val == ()
+    assert out.log.evaluate_every == 0
+    assert out.data.cache == config.data.cache
+    scratch = made_config(tmp_path, "model.pretrained=false", "data.without=[x]")
+    out = prepared(scratch, tmp_path / "run", tmp_path, without="a/1")
+    assert [phase.frozen_stages for phase in out.phases] == [0, 0]
+    assert out.data.without == ("x", "a/1")
+    assert out.data.cache == tmp_path / "cache"
+
+
+def test_variants_are_named_or_told_in_full():
+    assert equal_time.chosen_variants(None) == equal_time.VARIANTS
+    nano, own = equal_time.chosen_variants(["nano from scratch", "mine: a.yaml optimiser.lr=0.1 'x=[1, 2]'"])
+    assert nano == equal_time.VARIANTS[0]
+    assert (own.name, own.config, own.settings) == ("mine", "a.yaml", ("optimiser.lr=0.1", "x=[1, 2]"))
+    for wrong in ("nosuch", "name:", ": a.yaml"):
+        with pytest.raises(UsageError, match="expected one of nano from scratch"):
+            equal_time.chosen_variants([wrong])
+
+
+def test_the_shipped_variants_exist():
+    for variant in equal_time.VARIANTS:
+        equal_time.load_config(equal_time.find_config(variant.config), variant.settings)
+
+
+def test_a_variant_is_measured_trained_and_scored_once(tmp_path, monkeypatch, capsys):
+    train, val = two_files(tmp_path)
+    made_config(tmp_path, data={"train": [{"file": str(train)}], "cache": str(tmp_path / "cache")})
+    begun = []
+
+    def fake(command):
+        config = load_config(Path(command[-2]))
+        begun.append(config)
+        steps = config.total_steps
+        probe = config.out.name == "probe"
+        if not probe and len(begun) == 2:
+            return 130
+        rows = "".join(f"{step},{(step + 1) / 3600}\n" for step in range(steps))
+        (config.out / "log.csv").write_text(f"step,cpu_hours\n{rows}")
+        make_blob_model(config.out / "best.onnx", contract=blob_contract(classes=("disc", "bar")))
+        (config.out / "evaluations.csv").write_text(f"step,cpu_hours\n{steps},{steps / 3600}\n")
+        return 0
+
+    monkeypatch.setattr(child_runs, "_run_child", fake)
+    words = [
+        "--variant",
+        f"mine: {tmp_path / 'made.yaml'}",
+        "--val",
+        str(val),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    words += ["--cpu-seconds", "400", "--without", "a/1", "--samples", "0"]
+    assert equal_time.main(words) == 130
+    assert "the same command goes on" in capsys.readouterr().err
+    assert equal_time.main(words) == 0
+    assert [config.out.name for config in begun] == ["probe", "mine-without-a-1", "mine-without-a-1"]
+    assert begun[1] == begun[2]
+    assert [phase.steps for phase in begun[1].phases] == [300, 100]
+    assert begun[1].data.without == ("a/1",)
+    document = json.loads((tmp_path / "out" / "mine-without-a-1.result.json").read_text())
+    assert document["used_cpu_seconds"] == pytest.approx(400)
+    assert document["settings"]["cpu_seconds_per_step"] == pytest.approx([1.0, 1.0])
+    assert set(document["scored"]) == {VALIDATION, LEFT_OUT}
+    assert "| mine without a/1 | a/1 | 400 | 400 |" in capsys.readouterr().out
+    assert not (tmp_path / "out" / "mine-without-a-1" / "probe").exists()
+    equal_time.main(words)
+    assert len(begun) == 3
+
+
+def test_misuse_is_a_sentence(tmp_path, capsys):
+    words = ["--val", "v.json", "--out", str(tmp_path), "--cpu-seconds", "0"]
+    assert equal_time.main(words) == 2
+    assert "--cpu-seconds 0.0 found" in capsys.readouterr().err
+    assert equal_time.main([*words[:-1], "5", "--variant", "nosuch"]) == 2
+    assert "'nosuch' found" in capsys.readouterr().err
