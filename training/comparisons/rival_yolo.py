@@ -21,7 +21,7 @@ from training.comparisons.scoring import Task, read_task, score_findings, slug, 
 from training.comparisons.yolo_labels import write_yolo_folder
 
 from cargosight_inference.findings import Findings
-from cargosight_models.errors import CargosightError, UsageError
+from cargosight_models.errors import CargosightError, DataSetError, UsageError
 from cargosight_models.geometry import clip_boxes
 from cargosight_training.datasets.records import DataSet
 from cargosight_training.evaluation.bootstrap import SAMPLES
@@ -278,6 +278,11 @@ def _predict(weights: Path, dataset: DataSet, args: argparse.Namespace) -> Itera
 
     model = YOLO(str(weights))
     names = dataset.classes.names
+    if tuple(model.names.values()) != names:
+        raise DataSetError(
+            f"{weights} knows the classes {', '.join(model.names.values())}, but the data has {', '.join(names)}: the "
+            "run is of other data; name another folder"
+        )
     for image in dataset.images:
         (result,) = model.predict(
             str(image.path),
