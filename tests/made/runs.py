@@ -10,7 +10,7 @@ import numpy.typing as npt
 import yaml
 
 from cargosight_models.labels import Annotations
-from cargosight_training.config import TrainConfig, load_config
+from cargosight_training.config import DataFile, TrainConfig, load_config
 from cargosight_training.datasets.records import ImageRecord
 from tests.made.datasets import MadeSource, make_dataset
 
@@ -59,6 +59,12 @@ def make_run(folder: Path, overrides: Sequence[str] = (), **changes: Any) -> tup
     path = folder / "run.yaml"
     path.write_text(yaml.safe_dump(settings | changes, sort_keys=False), encoding="utf-8")
     return path, load_config(path, overrides)
+
+
+def trained_on(config: TrainConfig, path: Path) -> TrainConfig:
+    """The same run on another annotation file."""
+    data = config.data.model_copy(update={"train": (DataFile(file=path),)})
+    return config.model_copy(update={"data": data})
 
 
 def write_picture(path: Path, picture: npt.NDArray[Any]) -> Path:

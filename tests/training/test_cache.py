@@ -1,5 +1,7 @@
+import multiprocessing
 import os
-import threading
+import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -116,23 +118,25 @@ def test_a_cut_cache_is_built_again(tmp_path: Path) -> None:
     assert np.array_equal(cache_of(records, tmp_path / "cache").picture(0), before)
 
 
-def test_several_may_ask_at_once_and_one_builds(tmp_path: Path) -> None:
+def test_several_processes_may_ask_at_once_and_one_builds(tmp_path: Path) -> None:
     path = write_picture(tmp_path / "a.png", with_rectangle(40, 30, (5, 5, 9, 9)))
     records = [record_of(path, (40, 30))] * 5
-    reads: list[tuple[int, int]] = []
-    threads = [
-        threading.Thread(
-            target=cache_of,
-            args=(records, tmp_path / "cache"),
-            kwargs={"progress": lambda *at: reads.append(at)},
-        )
-        for _ in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(reads) == 5
+    context = multiprocessing.get_context("fork")
+    reads = context.Value("i", 0)
+
+    def count(_done: int, _total: int) -> None:
+        time.sleep(0.01)
+        with reads.get_lock():
+            reads.value += 1
+
+    ask = partial(cache_of, records, tmp_path / "cache", progress=count)
+    processes = [context.Process(target=ask) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    assert reads.value == 5
 
 
 def test_scans_that_do_not_fit_their_annotations_are_refused(tmp_path: Path) -> None:

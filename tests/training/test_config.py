@@ -106,7 +106,7 @@ def test_every_wrong_key_is_named_at_once(minimal: Path) -> None:
 def test_files_that_are_no_configuration(tmp_path: Path, text: str, sentence: str) -> None:
     path = tmp_path / "a.yaml"
     path.write_text(text)
-    with pytest.raises(ConfigurationError, match="a.yaml") as error:
+    with pytest.raises(ConfigurationError, match=r"a\.yaml") as error:
         load_config(path)
     assert sentence in str(error.value)
 

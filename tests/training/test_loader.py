@@ -13,7 +13,7 @@ from cargosight_training.config import TrainConfig
 from cargosight_training.trainer.loader import Batch, Item, TrainingSamples, batches, collate
 from cargosight_training.trainer.run import make_samples, read_training_data
 from tests.made.datasets import CocoDocument, annotation
-from tests.made.runs import make_run, record_of, with_rectangle, write_picture
+from tests.made.runs import make_run, record_of, trained_on, with_rectangle, write_picture
 from tests.made.scans import SUFFIXES, write_scan
 
 
@@ -127,18 +127,8 @@ def test_scans_smaller_than_a_stride_can_be_trained_on(tmp_path: Path, size: tup
         annotations=[annotation(1, 1, 1, (1, 0, 2, 2))],
         categories=[{"id": 1, "name": "only"}],
     )
-    settings = config.model_copy(
-        update={
-            "data": config.data.model_copy(
-                update={
-                    "train": (
-                        config.data.train[0].model_copy(update={"file": document.write(tmp_path / "s.json")}),
-                    )
-                }
-            )
-        }
-    )
-    for batch in batches(samples_of(settings), settings, first=0, rank=0, world=1):
+    config = trained_on(config, document.write(tmp_path / "s.json"))
+    for batch in batches(samples_of(config), config, first=0, rank=0, world=1):
         assert batch.truth.label_mask.shape[2] == 1
 
 
@@ -149,7 +139,5 @@ def test_data_without_a_box_is_refused(tmp_path: Path) -> None:
         images=[{"id": 1, "file_name": str(path), "width": 30, "height": 20}],
         categories=[{"id": 1, "name": "only"}],
     )
-    file = config.data.train[0].model_copy(update={"file": document.write(tmp_path / "e.json")})
-    config = config.model_copy(update={"data": config.data.model_copy(update={"train": (file,)})})
     with pytest.raises(DataSetError, match="none of the 1 images of 'e' has a box"):
-        read_training_data(config)
+        read_training_data(trained_on(config, document.write(tmp_path / "e.json")))

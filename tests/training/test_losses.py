@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
@@ -20,9 +22,9 @@ class Run:
     """Logits and boxes with gradients, and the loss of some truth."""
 
     def __init__(
-        self, mask: Tensor, boxes: list[tuple[float, ...]] = (), class_ids: list[int] = (), seed: int = 0
+        self, mask: Tensor, boxes: Sequence[tuple[float, ...]] = (), class_ids: Sequence[int] = ()
     ) -> None:
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(0)
         self.logits = torch.randn(1, len(POINTS), CLASSES, generator=generator).requires_grad_()
         reach = 2.0 * STRIDES[:, None] * torch.ones(len(POINTS), 2)
         self.boxes = torch.cat([POINTS - reach, POINTS + reach], dim=1)[None].requires_grad_()

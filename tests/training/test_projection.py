@@ -57,17 +57,15 @@ def test_an_item_of_no_density_leaves_no_trace(wide: bool) -> None:
 @settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
-    x=st.integers(0, 60),
-    y=st.integers(0, 50),
-    width=st.integers(14, 40),
-    height=st.integers(14, 50),
+    corner=st.tuples(st.integers(0, 60), st.integers(0, 50)),
+    size=st.tuples(st.integers(14, 40), st.integers(14, 50)),
     wide=st.booleans(),
 )
 def test_the_box_bounds_the_projected_item(
-    seed: int, x: int, y: int, width: int, height: int, wide: bool
+    seed: int, corner: tuple[int, int], size: tuple[int, int], wide: bool
 ) -> None:
     """Also where the item lies at the edge of its own picture, so that there is no margin to cut out."""
-    box = (x, y, min(x + width, 100), min(y + height, 100))
+    box = (*corner, corner[0] + size[0], corner[1] + size[1])
     source = with_rectangle(100, 100, box, value=0.2)
     sample = bag(120, 110, wide=wide)
     projected = projection_of(source, box).add_item(sample, np.random.default_rng(seed))

@@ -8,17 +8,22 @@ from tests.made.runs import record_of, with_rectangle, write_picture
 from tests.made.scans import transmission
 
 NOTHING = AugmentConfig(
-    mosaic=0,
-    flip=0,
-    quarter_turn=0,
-    angle=0,
-    scale=(1, 1),
-    look=0,
-    grey=0,
-    background=0,
-    border=0,
-    quality=0,
-    project=0,
+    **dict.fromkeys(
+        (
+            "mosaic",
+            "flip",
+            "quarter_turn",
+            "angle",
+            "look",
+            "grey",
+            "background",
+            "border",
+            "quality",
+            "project",
+        ),
+        0.0,
+    ),
+    scale=(1.0, 1.0),
 )
 
 

@@ -1,4 +1,8 @@
-"""Locks between processes, released by the system when their holder ends, however it ends."""
+"""Locks between processes, released by the system when their holder ends, however it ends.
+
+They are POSIX record locks: a forked child does not hold its parent's, so that loader processes that outlive a killed
+run for some seconds do not keep it locked. Threads of one process are not kept apart.
+"""
 
 import sys
 from collections.abc import Iterator
@@ -26,7 +30,7 @@ def exclusive(path: Path, *, held: str | None = None) -> Iterator[None]:
     with path.open("ab") as file:
         if sys.platform != "win32":
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | (0 if held is None else fcntl.LOCK_NB))
-            except BlockingIOError:
+                fcntl.lockf(file, fcntl.LOCK_EX | (0 if held is None else fcntl.LOCK_NB))
+            except (BlockingIOError, PermissionError):  # which of them is the system's choice
                 raise UsageError(str(held)) from None
         yield

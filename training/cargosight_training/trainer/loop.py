@@ -132,8 +132,8 @@ class Trainer:
             },
         )
 
-    def resume(self) -> None:
-        """Take up where the checkpoint of this run stopped.
+    def resume(self) -> str:
+        """Take up where the checkpoint of this run stopped; returns the configuration it was made with, as JSON.
 
         Raises:
             ConfigurationError: there is no readable checkpoint, or it is of another network or other classes.
@@ -153,6 +153,7 @@ class Trainer:
         self.optimiser.load_state_dict(saved["optimiser"])
         self.scaler.load_state_dict(saved["scaler"])
         self.step, self.cpu_hours = saved["step"], saved["cpu_hours"]
+        return str(saved["config"])
 
     def _open_journal(self) -> Journal:
         config = self.config

@@ -57,6 +57,8 @@ class Machine:
 def set_up(config: MachineConfig) -> Machine:
     """Choose the device, set threads, and join the other processes where torchrun started several.
 
+    A process that has joined them already stays with them.
+
     Raises:
         ConfigurationError: a device or precision was asked for that this machine has not.
     """
@@ -79,7 +81,8 @@ def set_up(config: MachineConfig) -> Machine:
     if kind == "cuda":
         device = torch.device(kind, int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
-    torch.distributed.init_process_group("nccl" if kind == "cuda" else "gloo", timeout=_PATIENCE)
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("nccl" if kind == "cuda" else "gloo", timeout=_PATIENCE)
     return Machine(device, config.precision, torch.distributed.get_rank(), world)
 
 

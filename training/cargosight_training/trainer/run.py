@@ -16,7 +16,6 @@ from cargosight_training.datasets.coco import read_coco
 from cargosight_training.datasets.locking import exclusive
 from cargosight_training.datasets.records import DataSet, merge, without
 from cargosight_training.export.contract import training_terms
-from cargosight_training.trainer import checkpoint
 from cargosight_training.trainer.journal import note
 from cargosight_training.trainer.loader import TrainingSamples
 from cargosight_training.trainer.loop import Trainer
@@ -140,8 +139,7 @@ def _shared_samples(config: TrainConfig, data: DataSet, machine: Machine) -> Tra
 
 def _take_up(trainer: Trainer, config: TrainConfig, validation: Validation | None) -> None:
     """Resume from the checkpoint, and say which settings differ from those it was made with."""
-    before = checkpoint.load(trainer.checkpoint_path)["config"]
-    trainer.resume()
+    before = trainer.resume()
     if validation is None:  # another process speaks
         return
     validation.drop_after(trainer.step)
