@@ -40,7 +40,7 @@ def test_the_box_bounds_its_item_wherever_it_goes(
     assert placed.size == size
     if len(placed.boxes):
         dark = placed.picture[..., 0] < 0.55 * (1.0 if wide else 255)
-        assert_bounds(dark, placed.boxes[0], 1.5 * max(1.0, zoom), tight=angle == 0.0)
+        assert_bounds(dark, placed.boxes[0], 0.8, tight=angle == 0.0)
 
 
 def test_nothing_is_turned_or_flipped_that_must_not_be() -> None:

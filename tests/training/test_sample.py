@@ -58,7 +58,7 @@ def test_a_box_moves_with_its_item(
     if not len(moved.boxes):
         return  # too little of it is left
     found, box = np.array(extent(dark)), moved.boxes[0]
-    tolerance = 0.51 + 0.5 * max(1.0, *scale)
+    tolerance = 0.8  # half a pixel of the canvas, and the corner that interpolation rounds
     assert (found[:2] >= box[:2] - tolerance).all()  # the box bounds the item
     assert (found[2:] <= box[2:] + tolerance).all()
     if degrees % 90 == 0:  # and no more than it

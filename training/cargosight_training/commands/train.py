@@ -32,7 +32,7 @@ Several processes share a run (every batch is divided among them) when torchrun 
 
 exit code: 0 trained to the end, 2 misuse or wrong data, 130 stopped early."""
 
-_NEEDED = ("albumentations", "matplotlib", "onnx", "pydantic", "torch", "torchvision")
+_NEEDED = ("albumentations", "matplotlib", "onnx", "onnxscript", "pydantic", "torch", "torchvision")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

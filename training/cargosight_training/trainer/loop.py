@@ -65,6 +65,7 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(machine.device.type, enabled=machine.precision == "fp16")
         self.step = 0
         self.cpu_hours = 0.0
+        self._saved_at: int | None = None
         self._phase: PhaseConfig | None = None
         self._parallel: nn.Module = self.model
 
@@ -101,7 +102,7 @@ class Trainer:
                     self._after_step(journal, lr, terms, batch, evaluate)
         if journal is not None:
             self.cpu_hours = journal.cpu_hours
-            self.save()
+            self._save_once()
             journal.close()
 
     def average_model(self) -> Detector:
@@ -131,6 +132,7 @@ class Trainer:
                 "scaler": self.scaler.state_dict(),
             },
         )
+        self._saved_at = self.step
 
     def resume(self) -> str:
         """Take up where the checkpoint of this run stopped; returns the configuration it was made with, as JSON.
@@ -153,6 +155,7 @@ class Trainer:
         self.optimiser.load_state_dict(saved["optimiser"])
         self.scaler.load_state_dict(saved["scaler"])
         self.step, self.cpu_hours = saved["step"], saved["cpu_hours"]
+        self._saved_at = self.step
         return str(saved["config"])
 
     def _open_journal(self) -> Journal:
@@ -216,14 +219,18 @@ class Trainer:
         if self.step % log.every == 0:
             journal.row(self.step - 1, _row(lr, terms, batch))
         if self.step % log.checkpoint_every == 0:
-            self.save()
+            self._save_once()
         self._evaluate_if_due(journal, evaluate)
+
+    def _save_once(self) -> None:
+        if self._saved_at != self.step:
+            self.save()
 
     def _evaluate_if_due(self, journal: Journal, evaluate: Evaluate | None) -> None:
         every, last = self.config.log.evaluate_every, self.step == self.config.total_steps
         if evaluate is None or not (last or (every and self.step % every == 0)):
             return
-        self.save()  # so that a run that is killed meanwhile comes back to this step
+        self._save_once()  # so that a run that is killed meanwhile comes back to this step
         with journal.aside():
             evaluate(self.average_model(), self.step, self.cpu_hours)
 
