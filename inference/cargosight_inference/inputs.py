@@ -120,7 +120,7 @@ def _is_same(path: str, other: Path) -> bool:
 def _is_scan(entry: "os.DirEntry[str]") -> bool:
     if entry.name.endswith(OVERLAY_SUFFIX):
         stem = entry.path.removesuffix(OVERLAY_SUFFIX)
-        return not Path(stem + INSPECTION_SUFFIX).exists()
+        return not Path(stem + INSPECTION_SUFFIX).is_file()
     return Path(entry.name).suffix.lower() in SCAN_SUFFIXES or _begins_like_scan(entry.path)
 
 

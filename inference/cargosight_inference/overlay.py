@@ -18,6 +18,7 @@ from cargosight_inference.inspection import Decision, Inspection
 from cargosight_inference.label_layout import Label, place_labels
 from cargosight_inference.scans.pseudocolour import pseudocolour
 from cargosight_inference.scans.scan import Scan
+from cargosight_inference.spelling import spelled_out
 
 Picture = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
@@ -236,7 +237,7 @@ def _draw_banner(banner: Picture, inspection: Inspection, unit: float) -> None:
     _write(banner, _shorten(reasons, room, unit), (chip + 8 * unit, upper), unit, ink=WHITE)
     origin = f"{inspection.model}, {inspection.operating_point}, {inspection.precision}"
     if inspection.path is not None:
-        origin = f"{PurePath(inspection.path).name} | {origin}"
+        origin = f"{spelled_out(PurePath(inspection.path).name)} | {origin}"
     small = _shorten(origin, width - 16 * unit, unit, 0.4)
     _write(banner, small, (8 * unit, lower), unit, ink=(200, 200, 200), scale=0.4)
 

@@ -1,5 +1,6 @@
 """Results in files: an overlay PNG and an inspection JSON for each scan."""
 
+import errno
 import json
 import os
 from collections import deque
@@ -17,10 +18,17 @@ from cargosight_models.errors import UsageError
 
 OVERLAY_SUFFIX = ".overlay.png"
 INSPECTION_SUFFIX = ".inspection.json"
+_SUFFIXES = (OVERLAY_SUFFIX, INSPECTION_SUFFIX)
 
 _BACKLOG = 2
 _PNG_EFFORT = 1
 """Of 0 to 9: the least that compresses; more takes longer than the network and saves little."""
+
+_LONGEST_NAME = 255
+"""Bytes in the name of a file, on the usual file systems."""
+_LONGEST_STEM = _LONGEST_NAME - len(f".{INSPECTION_SUFFIX}.{1 << 22}.part")
+_DIGITS = (8, 64)
+"""Of the SHA-256 of an input's path; 64 are all of it, for who gives a file the name that eight would give."""
 
 
 class ResultWriter:
@@ -28,10 +36,11 @@ class ResultWriter:
 
     `a/bag.jpg` gives `bag.overlay.png` and `bag.inspection.json`. When that JSON is already there and
     belongs to another input (its `path` says so), as for `b/bag.jpg` or `a/bag.png`, the name is `bag~` and
-    the first eight hex digits of the SHA-256 of the input's absolute path. So no two inputs share a name,
-    the same input gets the same name in every run and replaces its former results, and no list of names is
-    kept. An unreadable file has no overlay. Files appear whole or not at all. Two processes that write at
-    the same time need folders of their own.
+    the first eight hex digits of the SHA-256 of the input's absolute path; the same for a name that is too
+    long for its suffixes, which is cut. So no two inputs share a name, the same input gets the same name in
+    every run and replaces its former results, and no list of names is kept. An unreadable file has no
+    overlay. Files appear whole or not at all. Two processes that write at the same time need folders of
+    their own.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -54,12 +63,13 @@ class ResultWriter:
         Args:
             inspection: with a path.
             scan: that was inspected, None when unreadable.
-            place: folder below the output folder.
+            place: folder below the output folder; the output folder itself where there can be none, such as
+                where a file has its name.
 
         Raises:
             UsageError: an earlier result could not be written.
         """
-        self._waiting.append(self._thread.submit(_write, self._folder / place, inspection, scan))
+        self._waiting.append(self._thread.submit(_write, self._folder, place, inspection, scan))
         while len(self._waiting) > _BACKLOG:
             self._waiting.popleft().result()
 
@@ -79,9 +89,9 @@ class ResultWriter:
                 future.result()
 
 
-def _write(folder: Path, inspection: Inspection, scan: Scan | None) -> None:
+def _write(root: Path, place: str, inspection: Inspection, scan: Scan | None) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = _make_folder(root, place)
         stem = _stem(folder, inspection.path or "scan")
         overlay = folder / f"{stem}{OVERLAY_SUFFIX}"
         if scan is None:
@@ -97,22 +107,50 @@ def _write(folder: Path, inspection: Inspection, scan: Scan | None) -> None:
         raise UsageError(f"the results of {inspection.path} cannot be written: {error}") from error
 
 
+def _make_folder(root: Path, place: str) -> Path:
+    """Make the folder for a place; the root where a file is in its way, or its path would be too long.
+
+    A folder whose name is one that results could have gets a `~` behind it, so that neither is in the other's
+    way.
+    """
+    named = (f"{part}~" if part.endswith(_SUFFIXES) else part for part in Path(place).parts)
+    folder = root.joinpath(*named)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if place and error.errno in (errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG):
+            return _make_folder(root, "")
+        raise
+    return folder
+
+
 def _stem(folder: Path, path: str) -> str:
+    """Return the name of an input's results without suffix: one that no other input's results have."""
     stem = Path(path).stem
-    owner = folder / f"{stem}{INSPECTION_SUFFIX}"
-    if _owner(owner) in (None, path):
+    if len(os.fsencode(stem)) <= _LONGEST_STEM and _is_free(folder, stem, path):
         return stem
     digest = sha256(os.fsencode(Path(path).absolute())).hexdigest()
-    return f"{stem}~{digest[:8]}"
+    while len(os.fsencode(stem)) > _LONGEST_STEM - 1 - len(digest):
+        stem = stem[:-1]
+    named = [f"{stem}~{digest[:digits]}" for digits in _DIGITS]
+    return next((name for name in named if _is_free(folder, name, path)), named[-1])
+
+
+def _is_free(folder: Path, stem: str, path: str) -> bool:
+    """Whether a name is unused, or used by the former results of this very input."""
+    return _owner(folder / f"{stem}{INSPECTION_SUFFIX}") in (None, path)
 
 
 def _owner(inspection_file: Path) -> str | None:
-    """Return the path of the input that a file of ours belongs to, None where there is no such file."""
+    """Return the path of the input that a file of ours belongs to, None where there is no such file.
+
+    What is no inspection belongs to nobody that has a name.
+    """
     try:
         found = json.loads(inspection_file.read_bytes().decode("utf-8", "surrogateescape"))
     except FileNotFoundError:
         return None
-    except ValueError:
+    except (ValueError, IsADirectoryError):
         return ""
     return str(found.get("path", "")) if isinstance(found, dict) else ""
 

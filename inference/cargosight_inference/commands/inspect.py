@@ -21,6 +21,7 @@ from cargosight_inference.progress import Progress
 from cargosight_inference.results import ResultWriter
 from cargosight_inference.scans.scan import Polarity, Scan, Subject
 from cargosight_inference.session import ThreadPolicy
+from cargosight_inference.spelling import spelled_out
 from cargosight_models.errors import UsageError
 
 SUMMARY = "Inspect scans: a decision for each, with the items found."
@@ -38,7 +39,7 @@ nothing is guessed from the image.
 
 With --out, bag.jpg gives bag.overlay.png and bag.inspection.json; scans found in a folder keep their place
 below it. Where two inputs would share a name, the later is called bag~ and eight hex digits that stand for
-its path.
+its path; so is one whose name is too long.
 
 exit code: 0 all scans were inspected, 2 misuse, 3 a file was unreadable, 130 interrupted."""
 
@@ -173,7 +174,7 @@ def _count(arguments: argparse.Namespace, progress: Progress, stop: Event) -> No
 
 
 def _report(inspection: Inspection, progress: Progress, *, as_json: bool) -> None:
-    line = json.dumps(inspection.to_dict(), allow_nan=False) if as_json else describe(inspection)
+    line = json.dumps(inspection.to_dict(), allow_nan=False) if as_json else spelled_out(describe(inspection))
     progress.erase()
     sys.stdout.write(_printable(line + "\n"))
     if sys.stdout.isatty() or progress.done == 0:
