@@ -1,6 +1,7 @@
 """A network made ready for export: batch norm folded into convolutions, weights rounded to half precision."""
 
 import copy
+
 import torch
 from torch import Tensor, fx, nn
 from torch.fx.experimental.optimization import fuse

@@ -183,6 +183,5 @@ def _describe(model: onnx.ModelProto, classes: int) -> None:
         part.ClearField("metadata_props")
     for node in graph.node:
         node.name = node.name or node.output[0]
-    graph.name, model.producer_name = "detector", "cargosight"
-    model.ClearField("producer_version")
+    graph.name = "detector"
     del model.opset_import[1:]  # joined parts state the same operator set twice

@@ -26,11 +26,14 @@ class Tolerances:
     """How far the two may be apart.
 
     Attributes:
-        box: pixels of the input by which an edge may differ, beside a relative 1e-4 of the box's longer side.
+        box: pixels of the input by which an edge may differ.
+        box_share: of the box's longer side by which an edge may differ beside that, since distances are
+            exponentials.
         score: by which a score may differ.
     """
 
-    box: float = 0.01
+    box: float = 0.02
+    box_share: float = 2e-4
     score: float = 1e-4
 
 
@@ -152,10 +155,11 @@ def _compare(
     sides = (wanted_boxes[..., 2:] - wanted_boxes[..., :2]).max(axis=2, keepdims=True)
     box_error = np.abs(boxes - wanted_boxes)
     score_error = float(np.abs(scores - wanted_scores).max())
-    if (box_error > limits.box + 1e-4 * sides).any() or score_error > limits.score:
+    if (box_error > limits.box + limits.box_share * sides).any() or score_error > limits.score:
         raise ExportError(
             f"the graph differs from the network {where}: boxes by up to {box_error.max():.4g} px, scores by up "
-            f"to {score_error:.2g}; allowed are {limits.box:g} px (and 1e-4 of a box's side) and {limits.score:g}"
+            f"to {score_error:.2g}; allowed are {limits.box:g} px and {limits.box_share:g} of a box's side, and "
+            f"{limits.score:g}"
         )
     _check_choice(all_scores.max(axis=2), chosen, limits.score, where)
     return Deviation(float(box_error.max()), score_error, 1)

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from cargosight_models.contract import METADATA_KEY, Contract
+from cargosight_models.contract import METADATA_KEY, Contract, file_fingerprint
 from cargosight_models.errors import ExportError
 
 LEAST_ELEMENTS = 256
@@ -63,6 +63,8 @@ def write_model(
     if path.suffix != ".onnx":
         raise ExportError(f"a model file was to be called {path.name}; expected a name that ends in .onnx")
     onnx.helper.set_model_props(model, {METADATA_KEY: contract.to_json()})
+    model.producer_name = "cargosight"
+    model.ClearField("producer_version")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
@@ -77,3 +79,19 @@ def write_model(
     except OSError as error:
         raise ExportError(f"the model file {path} cannot be written: {error}") from error
     return path
+
+
+def write_checksum(path: Path) -> Path:
+    """Write the SHA-256 of a model file beside it, as sha256sum does and as the catalog wants it.
+
+    Raises:
+        ExportError: it cannot be written.
+    """
+    checksum = path.with_suffix(".sha256")
+    waiting = checksum.with_suffix(".partial")
+    try:
+        waiting.write_text(f"{file_fingerprint(path)}  {path.name}\n", encoding="ascii")
+        waiting.replace(checksum)
+    except OSError as error:
+        raise ExportError(f"the checksum {checksum} cannot be written: {error}") from error
+    return checksum

@@ -1,0 +1,82 @@
+"""A small network with weights that matter, and its model file, made once for all tests of a process."""
+
+import atexit
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from cargosight_models.contract import DataTerms
+from cargosight_models.networks.detector import Detector, DetectorSettings
+from cargosight_training.config import TrainConfig
+from cargosight_training.export.detector import export_detector
+
+CLASSES = ("bar", "disc", "ring")
+"""Those of `tests.made.datasets`."""
+
+SHAPES = ((96, 128), (128, 96))
+CANDIDATES = 40
+TERMS = (DataTerms("site-a", 10, "own"), DataTerms("site-b", 4, "made", declared_simulated=True))
+
+
+def settings(backbone: str = "csp-nano", classes: int = len(CLASSES)) -> DetectorSettings:
+    """Settings of a network as small as they come."""
+    return DetectorSettings(classes, backbone, channels=8, head_depth=1, separable=True)
+
+
+def lively_detector(backbone: str = "csp-nano", *, seed: int = 0) -> Detector:
+    """Return a network with random weights and norms, scores and box sizes that differ from place to place."""
+    torch.manual_seed(seed)
+    detector = Detector(settings(backbone)).eval()
+    for module in detector.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.8, 1.2)
+            nn.init.normal_(module.bias, std=0.2)
+            nn.init.normal_(module.running_mean, std=0.2)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+    nn.init.normal_(detector.head.class_out.weight)
+    nn.init.normal_(detector.head.box_out.weight)
+    coarse = torch.rand(2, 3, 12, 12)
+    image = nn.functional.interpolate(coarse, size=(128, 128), mode="bilinear")
+    with torch.no_grad():
+        maps = detector.features(image)
+        for layer, tower, spread in (
+            (detector.head.class_out, detector.head.class_tower, 1.5),
+            (detector.head.box_out, detector.head.box_tower, 0.4),
+        ):
+            found = torch.cat([layer(tower(x)).flatten() for x in maps])
+            layer.weight *= spread / found.std()
+    return detector
+
+
+def export_config(**export: object) -> TrainConfig:
+    """Return the configuration of a run that the network could come from."""
+    given = {
+        "name": "tiny",
+        "out": "run",
+        "data": {"train": [{"file": "train.json"}]},
+        "model": {
+            "backbone": "csp-nano",
+            "pretrained": False,
+            "channels": 8,
+            "head_depth": 1,
+            "separable": True,
+        },
+        "phases": [{"steps": 1, "size": 96}],
+        "export": {"shapes": SHAPES, "candidates": CANDIDATES, **export},
+    }
+    return TrainConfig.model_validate(given)
+
+
+@cache
+def exported() -> tuple[Detector, Path]:
+    """Return the network and its model file; tests must change neither."""
+    folder = Path(tempfile.mkdtemp(prefix="cargosight-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    detector = lively_detector()
+    return detector, export_detector(detector, CLASSES, export_config(), folder / "tiny.onnx", TERMS)
