@@ -13,6 +13,7 @@ from cargosight_models.contract import DataTerms
 from cargosight_models.networks.detector import Detector, DetectorSettings
 from cargosight_training.config import TrainConfig
 from cargosight_training.export.detector import export_detector
+from tests.made import scans
 
 CLASSES = ("bar", "disc", "ring")
 """Those of `tests.made.datasets`."""
@@ -41,17 +42,21 @@ def lively_detector(backbone: str = "csp-nano", *, seed: int = 0) -> Detector:
             nn.init.uniform_(module.running_var, 0.5, 1.5)
     nn.init.normal_(detector.head.class_out.weight)
     nn.init.normal_(detector.head.box_out.weight)
-    coarse = torch.rand(2, 3, 12, 12)
-    image = nn.functional.interpolate(coarse, size=(128, 128), mode="bilinear")
+    image = torch.from_numpy(scans.colour(128, 160, seed).transpose(2, 0, 1).copy()).unsqueeze(0) / 255.0
+    head = detector.head
     with torch.no_grad():
         maps = detector.features(image)
-        for layer, tower, spread in (
-            (detector.head.class_out, detector.head.class_tower, 1.5),
-            (detector.head.box_out, detector.head.box_tower, 0.4),
-        ):
-            found = torch.cat([layer(tower(x)).flatten() for x in maps])
-            layer.weight *= spread / found.std()
+        _settle(head.class_out, [head.class_tower(x) for x in maps], mean=-1.0, spread=1.5)
+        _settle(head.box_out, [head.box_tower(x) for x in maps], mean=0.3, spread=0.3)
     return detector
+
+
+def _settle(layer: nn.Conv2d, maps: list[torch.Tensor], *, mean: float, spread: float) -> None:
+    """Scale and shift a convolution so that each of its channels has this mean and deviation over all maps."""
+    nn.init.zeros_(layer.bias)
+    found = torch.cat([layer(x).flatten(2) for x in maps], dim=2)
+    layer.weight *= spread / found.std(dim=2).view(-1, 1, 1, 1)
+    layer.bias += mean - spread * (found.mean(dim=2) / found.std(dim=2)).view(-1)
 
 
 def export_config(**export: object) -> TrainConfig:

@@ -23,6 +23,9 @@ from cargosight_models.networks.head import STRIDES
 OPSET = 18
 INPUT = "image"
 OUTPUTS = ("boxes", "scores")
+INNER = ("decode/edges", "decode/logits", "decode/chosen")
+"""Names of inner values that parity looks at: boxes (N, 4, A) and logits (N, C, A) of all locations before the
+choice, and the locations (N, K) that were chosen."""
 _TRACED_SIZE = (2, 3, 128, 160)
 _MAPS = tuple(f"{part}_{stride}" for part in ("logits", "distances") for stride in STRIDES)
 _SIZE_FREE = (

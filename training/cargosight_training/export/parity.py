@@ -15,6 +15,7 @@ from cargosight_models.contract import InputContract
 from cargosight_models.errors import ExportError
 from cargosight_models.geometry import FloatArray, IndexArray
 from cargosight_models.networks.detector import Detector
+from cargosight_training.export.graph import INNER, INPUT, OUTPUTS
 from cargosight_training.simulation.baggage import BagSettings, simulate_bag
 
 _OTHER_SHAPE = (96, 160)
@@ -89,8 +90,9 @@ def check_parity(
 ) -> Deviation:
     """Compare a model file with its network.
 
-    Equal scores may be chosen in another order, so candidates are compared with the network's values at the
-    locations that the graph itself says it chose; that it chose the best is checked apart.
+    Boxes and scores are compared at every location, before the choice of candidates, then the candidates themselves
+    with the network's values at the locations that the graph says it chose: equal scores may be chosen in any
+    order. That it chose the best is checked apart.
 
     Args:
         detector: with the weights that were written: folded, and rounded where the file holds them so.
@@ -102,49 +104,55 @@ def check_parity(
         ExportError: something differs by more than the tolerances; the message says what and by how much.
     """
     limits = tolerances or Tolerances()
-    session, chosen_name = _open(path)
+    session = _open(path)
     worst = Deviation(0.0, 0.0, 0)
     for tensor in inputs:
-        boxes, scores, chosen = session.run(["boxes", "scores", chosen_name], {"image": tensor})
+        boxes, scores, edges, raw, chosen = session.run([*OUTPUTS, *INNER], {INPUT: tensor})
         with torch.inference_mode():
-            logits, all_boxes = detector(torch.from_numpy(tensor))
-        found = _compare(
-            (boxes, scores, chosen), (all_boxes.numpy(), logits.sigmoid().numpy()), limits, tensor.shape
-        )
-        worst = Deviation(max(worst.box, found.box), max(worst.score, found.score), worst.inputs + 1)
+            logits, expected = detector(torch.from_numpy(tensor))
+        where = f"on an input of {tensor.shape[0]} x {tensor.shape[2]} x {tensor.shape[3]}"
+        wanted = (expected.numpy(), logits.sigmoid().numpy())
+        everywhere = (edges.transpose(0, 2, 1), torch.from_numpy(raw).sigmoid().numpy().transpose(0, 2, 1))
+        _check_choice(wanted[1].max(axis=2), chosen, limits.score, where)
+        for found, expected_there in (
+            (everywhere, wanted),
+            ((boxes, scores), tuple(np.take_along_axis(part, chosen[:, :, None], axis=1) for part in wanted)),
+        ):
+            box, score = _compare(found, expected_there, limits, where)
+            worst = Deviation(max(worst.box, box), max(worst.score, score), worst.inputs)
+        worst = replace(worst, inputs=worst.inputs + 1)
     return worst
 
 
-def _open(path: Path) -> tuple[onnxruntime.InferenceSession, str]:
-    """Open a file with one more output, the locations that its one `TopK` chose."""
+def _open(path: Path) -> onnxruntime.InferenceSession:
+    """Open a file with inner values as further outputs.
+
+    Raises:
+        ExportError: it does not have them.
+    """
     model = onnx.load(path)
-    choosers = [node for node in model.graph.node if node.op_type == "TopK"]
-    if len(choosers) != 1:
+    made = {name for node in model.graph.node for name in node.output}
+    missing = [name for name in INNER if name not in made]
+    if missing:
         raise ExportError(
-            f"{path.name} has {len(choosers)} TopK nodes; expected the one that picks candidates"
+            f"the graph of {path.name} has no {', '.join(missing)}; expected one of `cargosight export`"
         )
-    chosen: str = choosers[0].output[1]
-    info = onnx.helper.make_tensor_value_info(chosen, onnx.TensorProto.INT64, ["batch", "candidates"])
-    model.graph.output.append(info)
+    for name, kind in zip(INNER, ("FLOAT", "FLOAT", "INT64"), strict=True):
+        info = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.DataType.Value(kind), None)
+        model.graph.output.append(info)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
     content = model.SerializeToString()
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"]), chosen
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
 def _compare(
-    found: tuple[FloatArray, FloatArray, IndexArray],
-    expected: tuple[FloatArray, FloatArray],
-    limits: Tolerances,
-    shape: tuple[int, ...],
-) -> Deviation:
-    """Compare one batch: (N, K, 4), (N, K, C), (N, K) against (N, A, 4) and (N, A, C)."""
-    boxes, scores, chosen = found
-    all_boxes, all_scores = expected
-    where = f"on an input of {shape[0]} x {shape[2]} x {shape[3]}"
-    wanted_boxes = np.take_along_axis(all_boxes, chosen[:, :, None], axis=1)
-    wanted_scores = np.take_along_axis(all_scores, chosen[:, :, None], axis=1)
+    found: tuple[FloatArray, ...], expected: tuple[FloatArray, ...], limits: Tolerances, where: str
+) -> tuple[float, float]:
+    """Compare boxes (N, K, 4) and scores (N, K, C); returns how far they are apart at most."""
+    boxes, scores = found
+    wanted_boxes, wanted_scores = expected
     if boxes.shape != wanted_boxes.shape or scores.shape != wanted_scores.shape:
         raise ExportError(
             f"the graph gives boxes {boxes.shape} and scores {scores.shape} {where}; expected "
@@ -153,16 +161,15 @@ def _compare(
     if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
         raise ExportError(f"the graph gives numbers that are not finite {where}")
     sides = (wanted_boxes[..., 2:] - wanted_boxes[..., :2]).max(axis=2, keepdims=True)
-    box_error = np.abs(boxes - wanted_boxes)
-    score_error = float(np.abs(scores - wanted_scores).max())
-    if (box_error > limits.box + limits.box_share * sides).any() or score_error > limits.score:
+    box_errors = np.abs(boxes - wanted_boxes)
+    box_error, score_error = float(box_errors.max()), float(np.abs(scores - wanted_scores).max())
+    if (box_errors > limits.box + limits.box_share * sides).any() or score_error > limits.score:
         raise ExportError(
-            f"the graph differs from the network {where}: boxes by up to {box_error.max():.4g} px, scores by up "
-            f"to {score_error:.2g}; allowed are {limits.box:g} px and {limits.box_share:g} of a box's side, and "
+            f"the graph differs from the network {where}: boxes by up to {box_error:.4g} px, scores by up to "
+            f"{score_error:.2g}; allowed are {limits.box:g} px and {limits.box_share:g} of a box's side, and "
             f"{limits.score:g}"
         )
-    _check_choice(all_scores.max(axis=2), chosen, limits.score, where)
-    return Deviation(float(box_error.max()), score_error, 1)
+    return box_error, score_error
 
 
 def _check_choice(best: FloatArray, chosen: IndexArray, tolerance: float, where: str) -> None:
