@@ -53,7 +53,8 @@ def detector_loss(
     """Loss of one batch.
 
     Where the region under a location does not label a class, the class adds no loss there, except to a location that
-    answers for an annotated box of that class.
+    answers for an annotated box: an item of one class is not of another, whatever its source labels. This is all that
+    ever tells the network that a scanner's batons are no batteries where that scanner's source labels only batons.
 
     Args:
         found: what the network says.
@@ -62,7 +63,7 @@ def detector_loss(
         normaliser: least value that the sums are divided by (the sum of wanted scores otherwise).
     """
     targets = assign(found, truth)
-    counted = truth.label_mask | (targets.scores > 0)
+    counted = truth.label_mask | targets.positive[:, :, None]
     scale = _share_of_sum(targets.scores.sum(), least=normaliser)
     class_part = (varifocal(found.logits, targets.scores) * counted).sum() / scale
     weight = targets.scores.sum(dim=2)[targets.positive]
