@@ -3,7 +3,7 @@
 import argparse
 import shlex
 import sys
-from importlib.util import find_spec
+from importlib import import_module
 from os import environ
 
 from cargosight_models.errors import MissingExtraError
@@ -58,8 +58,11 @@ def run(args: argparse.Namespace) -> int:
         MissingExtraError: the extra `train` is not installed.
         CargosightError: a setting, the data or the folder of the run is wrong.
     """
-    if any(find_spec(name) is None for name in _NEEDED):
-        raise MissingExtraError("train", "cargosight train")
+    for name in _NEEDED:
+        try:
+            import_module(name)
+        except ImportError as error:
+            raise MissingExtraError("train", "cargosight train") from error
     from cargosight_training.config import find_config, load_config
     from cargosight_training.trainer.run import train
     from cargosight_training.trainer.run_folder import RunFolder
