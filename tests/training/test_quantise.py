@@ -32,14 +32,17 @@ def test_an_int8_file_says_so_and_differs_in_nothing_else(int8: Path) -> None:
     assert [entry.name for entry in int8.parent.iterdir()] == [int8.name]
 
 
-def test_last_layers_and_decoding_stay_in_full_precision(int8: Path) -> None:
+def test_first_and_last_layers_and_decoding_stay_in_full_precision(int8: Path) -> None:
     model = onnx.load(int8)
     quantised = {o for node in model.graph.node if node.op_type == "DequantizeLinear" for o in node.output}
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
     last = [n for n in convolutions if any(part in n.input[1] for part in ("class_out", "box_out"))]
     assert len(last) == 6  # two for each of three levels
+    # The stem reads the picture, the next stage's depthwise filter its half: both halve it again.
+    first = [n for n in convolutions if any(part in n.input[1] for part in ("stem", "body.0.0.depthwise"))]
+    assert len(first) == 2
     for node in convolutions:
-        assert (node.input[1] in quantised) == (node not in last), node.name
+        assert (node.input[1] in quantised) == (node not in last and node not in first), node.name
     behind = {name for node in last for name in node.output}
     for node in model.graph.node:
         if not behind.isdisjoint(node.input):
