@@ -9,11 +9,13 @@ import yaml
 from tests.acceptance.processes import cargosight
 
 
-def simulate(folder: Path, *, count: int, seed: int, classes: Sequence[str], size: str) -> Path:
+def simulate(
+    folder: Path, *, count: int, seed: int, classes: Sequence[str], size: str, clean_share: float = 0.3
+) -> Path:
     """Simulate bags into a new folder; returns the annotation file."""
     cargosight(
         *("simulate", "baggage", "--out", folder, "--count", str(count), "--seed", str(seed)),
-        *("--classes", ",".join(classes), "--size", size),
+        *("--classes", ",".join(classes), "--size", size, "--clean-share", str(clean_share)),
         cwd=folder.parent,
     )
     (annotations,) = folder.glob("*.json")
