@@ -124,6 +124,8 @@ def decode_findings(
 
     Boxes are mapped back and clipped to the scan first, so that suppression sees what is reported; boxes of
     no area, such as those in the padding, are dropped. A location may give a finding in several classes.
+    Raising a threshold only takes findings of its class away: what is found at the lowest thresholds and
+    reaches higher ones is what is found at those, which is what choosing thresholds from it rests on.
 
     Args:
         outputs: `boxes` float32 (1, K, 4) in input pixels and `scores` float32 (1, K, C) in [0, 1].
@@ -150,8 +152,7 @@ def decode_findings(
     on_scan, near_scores = on_scan[real], scores[candidates][real]
     # A graph that has suppressed left nothing to drop: an IoU is never above 1.
     iou = suppression.iou if suppression.where == "host" else 1.0
-    rows, class_ids = suppress_per_class(on_scan, near_scores, limits, iou)
-    rows, class_ids = rows[: suppression.max_findings], class_ids[: suppression.max_findings]
+    rows, class_ids = suppress_per_class(on_scan, near_scores, limits, iou, most=suppression.max_per_class)
     return Findings(
         boxes=on_scan[rows],
         scores=near_scores[rows, class_ids],

@@ -9,7 +9,7 @@ _ROWS_AT_ONCE = 256
 
 
 def suppress_per_class(
-    boxes: FloatArray, scores: FloatArray, thresholds: FloatArray, iou: float
+    boxes: FloatArray, scores: FloatArray, thresholds: FloatArray, iou: float, *, most: int
 ) -> tuple[IndexArray, IndexArray]:
     """Greedy suppression class by class, with the result of `geometry.nms` on each.
 
@@ -22,6 +22,7 @@ def suppress_per_class(
         scores: (K, C) in [0, 1].
         thresholds: (C,); lower scores are no candidates.
         iou: a candidate is dropped when its IoU with a better one of its class is above this.
+        most: candidates kept of each class.
 
     Returns:
         Box indices (M,) and class ids (M,), by falling score; equal scores by class, then by index.
@@ -39,7 +40,10 @@ def suppress_per_class(
         candidates = np.flatnonzero(passing[:, class_id])
         order = np.argsort(-near_scores[candidates, class_id], kind="stable")
         alive = -1  # all bits set
+        full = len(rows) + most
         for row in candidates[order].tolist():
+            if len(rows) == full:
+                break
             if alive >> row & 1:
                 alive &= survivors[row]
                 rows.append(row)

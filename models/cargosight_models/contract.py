@@ -113,14 +113,16 @@ class Suppression:
         where: `host` (the decoder suppresses, per class) or `graph` (the graph has done it).
         iou: a candidate is dropped when it overlaps a better one of its class by more than this.
         score_floor: candidates below this never become findings, in [0, 1].
-        max_findings: most findings of one scan, best first.
+        max_per_class: most findings of each class on one scan, best first, as COCO counts them. A limit over all
+            classes would let the findings of one decide whether those of another are seen, and a class's
+            score would depend on the thresholds of the others.
         candidates: K, the most locations that the graph returns.
     """
 
     where: Literal["host", "graph"]
     iou: float
     score_floor: float
-    max_findings: int
+    max_per_class: int
     candidates: int
 
     def __post_init__(self) -> None:
@@ -128,8 +130,8 @@ class Suppression:
         _demand(_in_unit_interval(self.iou), "suppression.iou", self.iou, "a number in [0, 1]")
         floor = self.score_floor
         _demand(_in_unit_interval(floor), "suppression.score_floor", floor, "a number in [0, 1]")
-        most = self.max_findings
-        _demand(_is_whole(most, 1), "suppression.max_findings", most, "a whole number of 1 or more")
+        most = self.max_per_class
+        _demand(_is_whole(most, 1), "suppression.max_per_class", most, "a whole number of 1 or more")
         _demand(
             _is_whole(self.candidates, 1),
             "suppression.candidates",

@@ -116,7 +116,7 @@ def candidates(draw):
 def test_suppression_agrees_with_the_plain_one_class_by_class(made, iou):
     boxes, scores = made
     thresholds = np.array([0.0, 0.35, 0.9], np.float32)
-    rows, classes = suppress_per_class(boxes, scores, thresholds, iou)
+    rows, classes = suppress_per_class(boxes, scores, thresholds, iou, most=len(boxes))
     for class_id, threshold in enumerate(thresholds):
         passing = np.flatnonzero(scores[:, class_id] >= threshold)
         expected = passing[nms(boxes[passing], scores[passing, class_id], iou)]
@@ -130,7 +130,7 @@ def test_suppression_of_more_boxes_than_one_block():
     corners = generator.uniform(0, 400, (700, 2))
     boxes = np.concatenate([corners, corners + 30], axis=1).astype(np.float32)
     scores = generator.random((700, 1)).astype(np.float32)
-    rows, _ = suppress_per_class(boxes, scores, np.zeros(1, np.float32), 0.3)
+    rows, _ = suppress_per_class(boxes, scores, np.zeros(1, np.float32), 0.3, most=len(boxes))
     assert rows.tolist() == nms(boxes, scores[:, 0], 0.3).tolist()
 
 
@@ -155,13 +155,39 @@ def test_the_contract_s_floor_holds_below_any_threshold():
     assert len(decode([BOX, [20, 0, 30, 10]], [[0.1, 0], [0.2, 0]], (0.0, 0.0), contract)) == 1
 
 
-def test_at_most_the_contract_s_number_of_findings_is_kept_best_first():
-    contract = blob_contract(suppression=replace(blob_contract().suppression, max_findings=3))
+def test_at_most_the_contract_s_number_of_each_class_is_kept_best_first():
+    contract = blob_contract(suppression=replace(blob_contract().suppression, max_per_class=3))
     boxes = [[20 * i, 0, 20 * i + 10, 10] for i in range(5)]
     found = decode(
         boxes, [[0.5 + 0.1 * i, 0] for i in range(5)], contract=contract, made=network_input(width=200)
     )
     assert found.scores.tolist() == pytest.approx([0.9, 0.8, 0.7])
+
+
+def test_a_crowd_of_one_class_hides_no_finding_of_another():
+    contract = blob_contract(suppression=replace(blob_contract().suppression, max_per_class=3))
+    boxes = [[20 * i, 0, 20 * i + 10, 10] for i in range(5)]
+    scores = [[0.9, 0]] * 4 + [[0.9, 0.1]]
+    found = decode(boxes, scores, (0.05, 0.05), contract, network_input(width=200))
+    assert found.class_ids.tolist() == [0, 0, 0, 1]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 4))
+def test_a_higher_threshold_only_takes_findings_of_its_class_away(seed, most):
+    """Thresholds chosen from what is found at the floor mean in use what they meant when they were chosen."""
+    rng = np.random.default_rng(seed)
+    corners = rng.uniform(0, 150, (20, 2))
+    boxes = np.hstack([corners, corners + rng.uniform(5, 50, (20, 2))]).tolist()
+    scores = rng.uniform(0, 1, (20, 2)).astype(np.float32)
+    contract = blob_contract(suppression=replace(blob_contract().suppression, max_per_class=most))
+    made = network_input(width=200, height=200)
+    thresholds = rng.uniform(0, 1, 2).astype(np.float32)
+    low = decode(boxes, scores.tolist(), (0.0, 0.0), contract, made)
+    high = decode(boxes, scores.tolist(), tuple(thresholds.tolist()), contract, made)
+    kept = low.scores >= thresholds[low.class_ids]
+    assert high.scores.tolist() == low.scores[kept].tolist()
+    assert high.class_ids.tolist() == low.class_ids[kept].tolist()
 
 
 def test_a_graph_that_suppressed_is_not_suppressed_again():

@@ -44,7 +44,7 @@ def blob_contract(**changes: object) -> Contract:
         outputs=("boxes", "scores"),
         input=InputContract(shapes=SHAPES),
         suppression=Suppression(
-            where="host", iou=0.3, score_floor=0.001, max_findings=100, candidates=CANDIDATES
+            where="host", iou=0.3, score_floor=0.001, max_per_class=100, candidates=CANDIDATES
         ),
         precision="fp32",
         training_data=(DataTerms("made by hand", 0, "none", declared_simulated=True),),

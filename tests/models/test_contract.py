@@ -18,7 +18,7 @@ def contract(**changes):
         "outputs": ("boxes", "scores"),
         "input": InputContract(shapes=((416, 416), (320, 416))),
         "suppression": Suppression(
-            where="host", iou=0.6, score_floor=0.001, max_findings=100, candidates=300
+            where="host", iou=0.6, score_floor=0.001, max_per_class=100, candidates=300
         ),
         "precision": "fp32",
         "training_data": (DataTerms("made", 12, "own", declared_simulated=True),),
@@ -131,7 +131,7 @@ def test_an_unknown_key_is_named_with_the_nearest():
         (("suppression", "iou"), "high"),
         (("suppression", "score_floor"), -0.1),
         (("suppression", "score_floor"), float("nan")),
-        (("suppression", "max_findings"), 0),
+        (("suppression", "max_per_class"), 0),
         (("suppression", "candidates"), 2.5),
     ],
 )

@@ -139,7 +139,7 @@ class ExportConfig(_Part):
     """(height, width) pairs."""
     suppression_iou: Share = 0.6
     score_floor: Share = 0.001
-    max_findings: Annotated[int, Field(ge=1)] = 100
+    max_per_class: Annotated[int, Field(ge=1)] = 100
     candidates: Annotated[int, Field(ge=1)] = 300
 
 

@@ -127,7 +127,7 @@ def _facts(model: ModelFile, contract: Contract) -> list[tuple[str, str]]:
         (
             "suppression",
             f"{suppression.where}, IoU {suppression.iou:g}, floor {suppression.score_floor:g}, at most "
-            f"{suppression.max_findings} findings of {suppression.candidates} candidates",
+            f"{suppression.max_per_class} findings of each class of {suppression.candidates} candidates",
         ),
         ("made by", f"cargosight {contract.code_version}"),
         ("operating points", ", ".join(_point_names(model)) or "none: a threshold has to be given"),

@@ -123,14 +123,11 @@ class ScanScores:
     def __init__(self, matched: Matched, class_id: int) -> None:
         scored = matched.scored
         boxes = scored.truths.class_id == class_id
-        found = scored.findings.class_id == class_id
-        self.score: FloatArray = np.zeros(len(scored), dtype=np.float32)
-        np.maximum.at(self.score, scored.findings.image[found], scored.findings.score[found])
+        self.score: FloatArray = scored.scan_scores[:, class_id]
         self.truth_image: IndexArray = scored.truths.image[boxes]
         self.by_iou: FloatArray = matched.score_by_iou[boxes]
         self.by_centre: FloatArray = matched.score_by_centre[boxes]
-        self.negative: BoolArray = scored.labelled[:, class_id].copy()
-        self.negative[self.truth_image] = False
+        self.negative: BoolArray = scored.negative[:, class_id]
 
     def measure(self, images: BoolArray, threshold: Threshold, wanted_pfa: float) -> DetectionRate:
         """Count detections and false alarms at the threshold on `images` (N,) bool."""

@@ -120,10 +120,10 @@ def _notes(inspector: Inspector, dataset: DataSet, counted: int) -> list[str]:
     if unlabelled:
         notes.append(f"no source here labels {', '.join(unlabelled)}; nothing is said of them")
     suppression = inspector.contract.suppression
-    if suppression.score_floor > SCORE_FLOOR or suppression.max_findings < 100:
+    if suppression.score_floor > SCORE_FLOOR or suppression.max_per_class < 100:
         notes.append(
-            f"the model file keeps at most {suppression.max_findings} findings of a scan, from a score of "
-            f"{suppression.score_floor:g} on; COCO counts 100 of each class from {SCORE_FLOOR:g} on, so the "
-            "averages may be too low"
+            f"the model file keeps at most {suppression.max_per_class} findings of a class on a scan, from a "
+            f"score of {suppression.score_floor:g} on; COCO counts 100 from {SCORE_FLOOR:g} on, so the averages "
+            "may be too low"
         )
     return notes

@@ -2,14 +2,19 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cargosight_inference.findings import Findings
 from cargosight_models.errors import DataSetError
 from cargosight_models.geometry import BoolArray, FloatArray, IndexArray
 from cargosight_models.labels import ClassSet
 from cargosight_training.datasets.records import ImageRecord, Origin
+
+Table = TypeVar("Table", bound=NDArray[Any])
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,30 +85,29 @@ class Scored:
         """Whether the scans are real, projected or simulated."""
         return self.images[0].origin
 
-    @property
+    @cached_property
     def labelled(self) -> BoolArray:
         """(N, C) bool: the source of the image labels the class."""
-        return np.stack([image.labelled for image in self.images])
+        return _read_only(np.stack([image.labelled for image in self.images]))
 
-    @property
+    @cached_property
     def present(self) -> BoolArray:
         """(N, C) bool: the image has a box of the class."""
         present = np.zeros((len(self.images), len(self.classes)), dtype=np.bool_)
         present[self.truths.image, self.truths.class_id] = True
-        return present
+        return _read_only(present)
 
-    @property
+    @cached_property
     def negative(self) -> BoolArray:
         """(N, C) bool: the class is labelled on the image and absent from it."""
-        negative: BoolArray = self.labelled & ~self.present
-        return negative
+        return _read_only(self.labelled & ~self.present)
 
-    @property
+    @cached_property
     def scan_scores(self) -> FloatArray:
         """(N, C) float32 in [0, 1]: the greatest score of the class on the image, 0 without a finding."""
         scores = np.zeros((len(self.images), len(self.classes)), dtype=np.float32)
         np.maximum.at(scores, (self.findings.image, self.findings.class_id), self.findings.score)
-        return scores
+        return _read_only(scores)
 
     @property
     def clean(self) -> BoolArray:
@@ -128,6 +132,12 @@ class Scored:
             findings=self.findings.take(keep[self.findings.image], place),
             truths=self.truths.take(keep[self.truths.image], place),
         )
+
+
+def _read_only(table: Table) -> Table:
+    """The same array, safe to be shared by all that ask for it."""
+    table.flags.writeable = False
+    return table
 
 
 def clean_scans(labelled: BoolArray, present: BoolArray) -> BoolArray:

@@ -44,7 +44,7 @@ def make_contract(
             where="host",  # measured faster than suppression in the graph, see `suppression`
             iou=export.suppression_iou,
             score_floor=export.score_floor,
-            max_findings=export.max_findings,
+            max_per_class=export.max_per_class,
             candidates=export.candidates,
         ),
         precision=precision,
