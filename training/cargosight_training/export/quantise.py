@@ -26,7 +26,6 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from cargosight_inference.benchmark.measures import Spread
-from cargosight_inference.inspector import Inspector
 from cargosight_inference.preprocess import choose_shape, preprocess
 from cargosight_inference.scans.scan import Scan
 from cargosight_inference.session import Session
@@ -35,8 +34,7 @@ from cargosight_models.errors import DataSetError, ExportError
 from cargosight_models.geometry import FloatArray
 from cargosight_training.datasets.records import DataSet
 from cargosight_training.evaluation.figures import compute
-from cargosight_training.evaluation.rates import SCORE_FLOOR
-from cargosight_training.evaluation.run import inspect_dataset
+from cargosight_training.evaluation.run import inspect_dataset, open_inspector
 from cargosight_training.export.storage import store_half, write_model
 from cargosight_training.export.timing import alternate
 
@@ -156,7 +154,7 @@ def time_both(fp32: Path, int8: Path, *, rounds: int = 30) -> Spread:
 
 
 def _map50(path: Path, dataset: DataSet, progress: Callable[[int, int], None]) -> float:
-    inspected = inspect_dataset(Inspector(path, threshold=SCORE_FLOOR), dataset, progress=progress)
+    inspected = inspect_dataset(open_inspector(str(path)), dataset, progress=progress)
     scored, _ = inspected.by_origin()[0]  # real scans, where there are any
     figures = compute(scored, samples=0)
     average = figures.headline if figures.headline.classes else figures.all_classes
