@@ -22,7 +22,12 @@ class Run:
     """Logits and boxes with gradients, and the loss of some truth."""
 
     def __init__(
-        self, mask: Tensor, boxes: Sequence[tuple[float, ...]] = (), class_ids: Sequence[int] = ()
+        self,
+        mask: Tensor,
+        boxes: Sequence[tuple[float, ...]] = (),
+        class_ids: Sequence[int] = (),
+        *,
+        exclusive_items: bool = True,
     ) -> None:
         generator = torch.Generator().manual_seed(0)
         self.logits = torch.randn(1, len(POINTS), CLASSES, generator=generator).requires_grad_()
@@ -36,7 +41,7 @@ class Run:
         )
         found = Locations(self.logits, self.boxes, POINTS, STRIDES)
         self.answers = assign(found, truth).positive[0]
-        self.terms: LossTerms = detector_loss(found, truth)
+        self.terms: LossTerms = detector_loss(found, truth, exclusive_items=exclusive_items)
         self.terms.total.backward()
 
     @property
@@ -81,7 +86,9 @@ def test_what_an_unlabelled_class_says_does_not_matter_where_no_item_is_known() 
         torch.ones(1, 1, dtype=torch.bool),
         mask[None],
     )
-    loud = detector_loss(Locations(loud_logits, quiet.boxes.detach(), POINTS, STRIDES), truth)
+    loud = detector_loss(
+        Locations(loud_logits, quiet.boxes.detach(), POINTS, STRIDES), truth, exclusive_items=True
+    )
     assert torch.equal(loud.total, quiet.terms.total.detach())
 
 
@@ -122,6 +129,17 @@ def test_a_location_that_answers_for_a_box_learns_even_outside_the_regions() -> 
     assert run.logit_gradient[run.answers][:, 1].any()
     assert not run.logit_gradient[~run.answers].any()
     assert float(run.terms.boxes.detach()) > 0.0
+
+
+def test_an_item_of_one_class_is_of_no_other_where_items_are_exclusive() -> None:
+    """Class 0 alone is labelled; the box is of class 0."""
+    mask = mask_of(True, False, False)
+    run = Run(mask, [(10, 10, 40, 40)], [0])
+    assert run.logit_gradient[run.answers][:, 1:].all()
+    assert not run.logit_gradient[~run.answers][:, 1:].any()
+    alone = Run(mask, [(10, 10, 40, 40)], [0], exclusive_items=False)
+    assert not alone.logit_gradient[:, 1:].any()
+    assert torch.equal(alone.logit_gradient[:, 0], run.logit_gradient[:, 0])
 
 
 @pytest.mark.parametrize("boxes", [[], [(10.0, 10.0, 40.0, 40.0)]])
@@ -173,7 +191,7 @@ def test_single_class_data() -> None:
         torch.ones(1, 1, dtype=torch.bool),
         torch.ones(1, len(POINTS), 1, dtype=torch.bool),
     )
-    terms = detector_loss(Locations(logits, boxes, POINTS, STRIDES), truth)
+    terms = detector_loss(Locations(logits, boxes, POINTS, STRIDES), truth, exclusive_items=True)
     terms.total.backward()
     assert logits.grad is not None
     assert logits.grad.all()

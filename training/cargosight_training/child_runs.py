@@ -4,25 +4,22 @@ What is measured between runs (`cargosight leave-out`, the comparisons at equal 
 `cargosight train` does, so that a run's memory and threads end with it and a figure never depends on the runs before.
 """
 
-import csv
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from cargosight_models.errors import ConfigurationError, UsageError
 from cargosight_training.config import TrainConfig, dump_config, load_config
+from cargosight_training.config_changes import differences
+from cargosight_training.trainer.journal import read_rows
 
 _PROGRAM = "import sys; from cargosight_inference.cli import main; sys.exit(main(sys.argv[1:]))"
 _STOPPED = 130
 _STDERR = 2
-_FREE = ("out", "machine", "log", "data.cache", "data.val", "data.terms")
-"""Settings that change nothing of what is learnt; the rest must stay the same when a run goes on."""
 
 
 @dataclass(frozen=True)
@@ -65,15 +62,12 @@ class ChildRun:
         written = self.folder / "config.yaml"
         if not written.is_file():
             return
-        found, expected = (_what_counts(config) for config in (load_config(written), self.config))
-        differing = sorted(
-            key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key)
-        )
+        differing = differences(load_config(written), self.config)
         if differing:
-            key = differing[0]
+            key, (found, expected) = next(iter(differing.items()))
             raise UsageError(
-                f"{self.folder} holds a run with other settings ({', '.join(differing)}; {key} is {found.get(key)} "
-                f"there and {expected.get(key)} here): name another folder, or delete that one"
+                f"{self.folder} holds a run with other settings ({', '.join(differing)}; {key} is {found} there and "
+                f"{expected} here): name another folder, or delete that one"
             )
 
     def train(self) -> bool:
@@ -102,12 +96,8 @@ class ChildRun:
         return True
 
     def _last_row(self, name: str, column: str) -> float:
-        try:
-            with (self.folder / name).open(newline="", encoding="utf-8") as source:
-                rows = [row for row in csv.DictReader(source) if row.get(column)]
-        except FileNotFoundError:
-            return 0.0
-        return float(rows[-1][column]) if rows else 0.0
+        values = [row[column] for row in read_rows(self.folder / name) if row[column]]
+        return float(values[-1]) if values else 0.0
 
 
 def _run_child(command: list[str]) -> int:
@@ -125,23 +115,3 @@ def _run_child(command: list[str]) -> int:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _what_counts(config: TrainConfig) -> dict[str, Any]:
-    """The settings by dotted key, without those in _FREE."""
-    flat = _flat(config.model_dump(mode="json"))
-    return {
-        key: value
-        for key, value in flat.items()
-        if not any(key == free or key.startswith(f"{free}.") for free in _FREE)
-    }
-
-
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat

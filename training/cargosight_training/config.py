@@ -1,5 +1,6 @@
 """The typed configuration of a training run, read from one YAML file and ``key=value`` overrides."""
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -106,6 +107,15 @@ class PhaseConfig(_Part):
     """Scales the probabilities of mosaic, projection and every change of look: a curriculum."""
 
 
+class LossConfig(_Part):
+    """What counts as a mistake."""
+
+    exclusive_items: bool = True
+    """An item of one class is of no other: where a location answers for an annotated box, every other class counts as
+    absent, also one that the scan's source does not label. Set it to false where items of several classes lie in one
+    box; then only what the source labels counts."""
+
+
 class OptimiserConfig(_Part):
     """AdamW with linear warm-up and cosine decay over all phases."""
 
@@ -174,6 +184,7 @@ class TrainConfig(_Part):
     model: ModelConfig = ModelConfig()
     augment: AugmentConfig = AugmentConfig()
     phases: Annotated[tuple[PhaseConfig, ...], Field(min_length=1)]
+    loss: LossConfig = LossConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
     machine: MachineConfig = MachineConfig()
     export: ExportConfig = ExportConfig()
@@ -274,10 +285,27 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
         raise ConfigurationError(f"{path} holds {type(raw).__name__}, expected a mapping of settings")
     for override in overrides:
         _apply(raw, override)
+    return _checked(raw, path)
+
+
+def config_from_json(text: str, origin: Path) -> TrainConfig:
+    """The configuration that `TrainConfig.model_dump_json` wrote; settings added since then have their defaults.
+
+    Args:
+        text: the JSON.
+        origin: the file that it was in, for the message.
+
+    Raises:
+        ConfigurationError: it holds a setting that this version does not know, or a wrong value.
+    """
+    return _checked(json.loads(text), origin)
+
+
+def _checked(raw: object, origin: Path) -> TrainConfig:
     try:
         return TrainConfig.model_validate(raw)
     except ValidationError as error:
-        raise ConfigurationError(f"{path}: " + "; ".join(_sentence(e) for e in error.errors())) from error
+        raise ConfigurationError(f"{origin}: " + "; ".join(_sentence(e) for e in error.errors())) from error
 
 
 def dump_config(config: TrainConfig) -> str:

@@ -1,7 +1,6 @@
 """What a run writes as it goes: a CSV of the losses, a terminal line with the time left, TensorBoard if asked for."""
 
 import csv
-import multiprocessing
 import os
 import sys
 import time
@@ -9,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from cargosight_training.trainer.cpu_time import cpu_seconds
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -33,7 +34,7 @@ class Journal:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._path, self._total, self._first, self._batch = folder / "log.csv", total, first, batch
-        self._cpu_before = cpu_hours - _cpu_hours()
+        self._cpu_before = cpu_hours - cpu_seconds() / 3600.0
         self._start = self._last_time = time.perf_counter()
         self._last_step = first
         write_rows(self._path, COLUMNS, [row for row in read_rows(self._path) if int(row["step"]) < first])
@@ -46,7 +47,7 @@ class Journal:
     @property
     def cpu_hours(self) -> float:
         """CPU time of the run so far on this process and its loaders; evaluations are not counted."""
-        return self._cpu_before + _cpu_hours()
+        return self._cpu_before + cpu_seconds() / 3600.0
 
     @contextmanager
     def aside(self) -> Iterator[None]:
@@ -125,25 +126,6 @@ def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, s
         writer.writeheader()
         writer.writerows(rows)
     partial.replace(path)
-
-
-def _cpu_hours() -> float:
-    """CPU time of this process and of its children, ended or running."""
-    running = sum(_cpu_seconds(child.pid) for child in multiprocessing.active_children())
-    times = os.times()
-    return (times.user + times.system + times.children_user + times.children_system + running) / 3600.0
-
-
-def _cpu_seconds(pid: int | None) -> float:
-    """CPU time of a running process, 0 where the system does not tell."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return 0.0
-    fields = text.rpartition(")")[
-        2
-    ].split()  # the name before may hold spaces; utime and stime follow as 14 and 15
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _short(value: float) -> str:

@@ -193,7 +193,11 @@ class Trainer:
         with self.machine.autocast():
             logits, boxes = self._parallel(images)
         points, strides = location_grid(images.shape[2], images.shape[3], device=images.device)
-        terms = detector_loss(Locations(logits, boxes, points, strides), batch.truth_on(images.device))
+        terms = detector_loss(
+            Locations(logits, boxes, points, strides),
+            batch.truth_on(images.device),
+            exclusive_items=self.config.loss.exclusive_items,
+        )
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(self.scaler.scale(terms.total))
         self.scaler.unscale_(self.optimiser)

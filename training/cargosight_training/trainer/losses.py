@@ -48,22 +48,30 @@ def varifocal(logits: Tensor, targets: Tensor, *, alpha: float = 0.75, gamma: fl
 
 
 def detector_loss(
-    found: Locations, truth: Truth, *, box_weight: float = 2.5, normaliser: float = 1.0
+    found: Locations,
+    truth: Truth,
+    *,
+    exclusive_items: bool,
+    box_weight: float = 2.5,
+    normaliser: float = 1.0,
 ) -> LossTerms:
     """Loss of one batch.
 
     Where the region under a location does not label a class, the class adds no loss there, except to a location that
-    answers for an annotated box: an item of one class is not of another, whatever its source labels. This is all that
-    ever tells the network that a scanner's batons are no batteries where that scanner's source labels only batons.
+    answers for an annotated box of it. With ``exclusive_items`` such a location counts for every class: an item of one
+    class is of no other, whatever its source labels. This is all that ever tells the network that a scanner's batons
+    are no batteries where that scanner's source labels only batons.
 
     Args:
         found: what the network says.
         truth: what it should say, and where its silence means something.
+        exclusive_items: whether a location that answers for a box of one class is a negative of all others.
         box_weight: weight of the box part.
         normaliser: least value that the sums are divided by (the sum of wanted scores otherwise).
     """
     targets = assign(found, truth)
-    counted = truth.label_mask | targets.positive[:, :, None]
+    answered = targets.positive[:, :, None] if exclusive_items else targets.scores > 0
+    counted = truth.label_mask | answered
     scale = _share_of_sum(targets.scores.sum(), least=normaliser)
     class_part = (varifocal(found.logits, targets.scores) * counted).sum() / scale
     weight = targets.scores.sum(dim=2)[targets.positive]

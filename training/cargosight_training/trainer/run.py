@@ -1,16 +1,14 @@
 """A whole run: data sets, cache, trainer, evaluations, in one process or in several."""
 
-import json
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any
 
 from cargosight_inference.progress import Progress
 from cargosight_models.errors import ConfigurationError, DataSetError
 from cargosight_models.labels import ClassSet
 from cargosight_training.augmentation.recipe import Recipe
-from cargosight_training.config import DataFile, TrainConfig
+from cargosight_training.config import DataFile, TrainConfig, config_from_json
+from cargosight_training.config_changes import differences
 from cargosight_training.datasets.cache import PictureCache
 from cargosight_training.datasets.coco import read_coco
 from cargosight_training.datasets.locking import exclusive
@@ -23,9 +21,6 @@ from cargosight_training.trainer.machine import Machine, set_up, tear_down
 from cargosight_training.trainer.run_folder import RunFolder
 from cargosight_training.trainer.stopping import StopRequest
 from cargosight_training.trainer.validation import Validation
-
-_FREE = ("out", "machine", "log", "data.cache", "data.val", "data.terms")
-"""Settings that may change between the parts of a run without changing what is learnt."""
 
 
 def train(config: TrainConfig, *, resume: bool = False, fresh: bool = False) -> bool:
@@ -143,24 +138,10 @@ def _take_up(trainer: Trainer, config: TrainConfig, validation: Validation | Non
     if validation is None:  # another process speaks
         return
     validation.drop_after(trainer.step)
-    old, new = _flat(json.loads(before)), _flat(config.model_dump(mode="json"))
-    for key in sorted(old.keys() | new.keys()):
-        if old.get(key) != new.get(key) and not any(
-            key == free or key.startswith(f"{free}.") for free in _FREE
-        ):
-            note(f"{key} was {old.get(key)!r} and is {new.get(key)!r} from here on")
+    old = config_from_json(before, trainer.checkpoint_path)
+    for key, (was, now) in differences(old, config).items():
+        note(f"{key} was {was!r} and is {now!r} from here on")
     note(f"resumed after step {trainer.step} of {config.total_steps}")
-
-
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by dotted key; lists stay whole."""
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
 
 
 def _read(files: tuple[DataFile, ...], config: TrainConfig) -> list[DataSet]:
