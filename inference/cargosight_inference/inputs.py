@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from cargosight_inference.results import INSPECTION_SUFFIX, OVERLAY_SUFFIX
+from cargosight_inference.results import INSPECTION_SUFFIX, OVERLAY_SUFFIX, inspected_path
 from cargosight_inference.scans.sniff import identify
 from cargosight_models.errors import ScanError, UsageError
 
@@ -120,7 +120,7 @@ def _is_same(path: str, other: Path) -> bool:
 def _is_scan(entry: "os.DirEntry[str]") -> bool:
     if entry.name.endswith(OVERLAY_SUFFIX):
         stem = entry.path.removesuffix(OVERLAY_SUFFIX)
-        return not Path(stem + INSPECTION_SUFFIX).is_file()
+        return not inspected_path(Path(stem + INSPECTION_SUFFIX))
     return Path(entry.name).suffix.lower() in SCAN_SUFFIXES or _begins_like_scan(entry.path)
 
 

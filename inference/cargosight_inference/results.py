@@ -138,13 +138,13 @@ def _stem(folder: Path, path: str) -> str:
 
 def _is_free(folder: Path, stem: str, path: str) -> bool:
     """Whether a name is unused, or used by the former results of this very input."""
-    return _owner(folder / f"{stem}{INSPECTION_SUFFIX}") in (None, path)
+    return inspected_path(folder / f"{stem}{INSPECTION_SUFFIX}") in (None, path)
 
 
-def _owner(inspection_file: Path) -> str | None:
-    """Return the path of the input that a file of ours belongs to, None where there is no such file.
+def inspected_path(inspection_file: Path) -> str | None:
+    """Return the path of the input that an inspection file belongs to, None where there is no such file.
 
-    What is no inspection belongs to nobody that has a name.
+    What is no inspection belongs to nobody that has a name: the empty path.
     """
     try:
         found = json.loads(inspection_file.read_bytes().decode("utf-8", "surrogateescape"))

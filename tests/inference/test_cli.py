@@ -147,3 +147,13 @@ def test_a_reader_that_goes_away_is_no_noise(tmp_path):
         assert process.wait(timeout=60) == 141
     assert "Traceback" not in error
     assert "Exception" not in error
+
+
+def test_the_package_is_the_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "cargosight_inference", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("cargosight ")

@@ -121,6 +121,29 @@ def test_overlay_and_json_files(model, scans, tmp_path, capsys):
     assert json.loads((out / "broken.inspection.json").read_text())["decision"] == "unreadable"
 
 
+def test_overlays_are_left_out_of_a_folder_and_nothing_that_only_looks_like_one(
+    model, scans, tmp_path, capsys
+):
+    assert run(scans / "bag2.png", "--out", scans, "--model", model) == 0
+    write_blobs(scans / "other.overlay.png")
+    write_blobs(scans / "planted.overlay.png", (*AT, DARK))
+    (scans / "planted.inspection.json").write_text("{}")
+    capsys.readouterr()
+    run(scans, "--json", "--model", model)
+    found = {Path(json.loads(line)["path"]).name for line in lines(capsys)}
+    assert found == {"bag1.jpg", "bag2.png", "bag10.webp", "other.overlay.png", "planted.overlay.png"}
+
+
+def test_a_name_too_long_for_a_suffix_is_cut_and_stays_its_own(model, tmp_path, capsys):
+    inputs = [write_blobs(tmp_path / "in" / f"{'b' * 249}{end}.png") for end in "12"]
+    out = tmp_path / "out"
+    for _ in range(2):
+        assert run(*inputs, "--out", out, "--model", model) == 0
+        owners = [json.loads(path.read_text())["path"] for path in out.glob("*.inspection.json")]
+        assert sorted(owners) == sorted(map(str, inputs))
+        assert len(list(out.glob("*.overlay.png"))) == 2
+
+
 def test_inputs_of_one_name_do_not_overwrite_each_other(model, tmp_path, capsys):
     inputs = [
         write_blobs(tmp_path / "a" / "bag.png", (*AT, DARK)),

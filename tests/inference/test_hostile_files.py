@@ -140,6 +140,25 @@ class TestSizes:
         refused(data)
         assert time.perf_counter() - started < 0.5
 
+    @pytest.mark.parametrize("name", ["jpeg", "jpeg progressive"])
+    def test_a_jpeg_too_short_for_its_blocks_is_refused_within_the_pixel_limit(self, name, monkeypatch):
+        """14,000 x 14,000 white pixels that a decoder would make room for, whatever colour it fills them with."""
+        parts = {"jpeg": [], "jpeg progressive": [cv2.IMWRITE_JPEG_PROGRESSIVE, 1]}[name]
+        white = cv2.imencode(".jpg", np.full((40, 56), 255, np.uint8), parts)[1].tobytes()
+        monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("it was decoded"))
+        refused(
+            white.replace(struct.pack(">HH", 40, 56), struct.pack(">HH", 14_000, 14_000)),
+            "announces 14000 x 14000 pixels, which take 382,812 bytes or more",
+        )
+
+    @pytest.mark.parametrize("progressive", [0, 1])
+    def test_the_emptiest_jpeg_of_its_size_is_not_too_short(self, progressive):
+        options = [cv2.IMWRITE_JPEG_PROGRESSIVE, progressive, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
+        data = cv2.imencode(
+            ".jpg", np.full((2_000, 3_000), 255, np.uint8), [*options, cv2.IMWRITE_JPEG_QUALITY, 1]
+        )
+        assert read_scan_bytes(data[1].tobytes()).width == 3_000
+
     def test_a_real_bomb(self):
         """60,000 x 60,000 pixels of zeros in a well-formed PNG of a few megabytes would fill 3.6 GB."""
         packer = zlib.compressobj(1)

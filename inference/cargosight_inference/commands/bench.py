@@ -44,8 +44,9 @@ _EPILOG = f"""\
 overhead  CPU-time of the whole pipeline beside bare cv2.imdecode, cv2.resize and session.run, in turns in
           this process; the target is a ratio of at most {RATIO_TARGET}
 start     seconds from the start of a fresh process to its first result, and its peak memory
-memory    memory of a process through a stream of scans; the target is a peak below {PEAK_TARGET_MB:.0f} MB,
-and flat rival     start and memory of {RIVAL} predict, where it is installed
+memory    memory of a process through a stream of scans; the target is a peak below {PEAK_TARGET_MB:.0f} MB, and
+          flat
+rival     start and memory of {RIVAL} predict, where it is installed
 
 Times and memory depend on the machine, ratios hardly. Targets are reported, the exit code does not follow
 them."""

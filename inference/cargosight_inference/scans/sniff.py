@@ -135,6 +135,14 @@ def jpeg_header(data: bytes) -> ImageHeader:
             f"the JPEG has no end marker: it is cut off after {len(data):,} bytes; copy the file again "
             "from its source"
         )
+    # Each of its 8 x 8 blocks has a code of one bit or more (T.81, F.1.2.1 and G.1.2.1: runs of empty blocks exist
+    # for the other coefficients only). Checked here, since a decoder makes room for all that is announced.
+    blocks = -(-width // 8) * -(-height // 8)
+    if (len(data) - at) * 8 < blocks:
+        raise ScanError(
+            f"the JPEG announces {width} x {height} pixels, which take {blocks // 8:,} bytes or more, and has "
+            f"{len(data) - at:,}: blocks are missing; copy the file again from its source"
+        )
     return ImageHeader("JPEG", width, height, 8, components == 3, False, orientation)
 
 
