@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from cargosight_models.contract import DataTerms
 from cargosight_models.errors import ConfigurationError
 from cargosight_models.networks.detector import Detector
 from cargosight_training.trainer import checkpoint
@@ -123,3 +124,27 @@ def test_starting_weights_of_another_backbone_fill_what_fits(tmp_path: Path, det
     assert any(key.startswith("backbone.") for key in kept)
     assert any(key.startswith("neck.lateral.") for key in kept)
     assert not any(key.startswith("head.") for key in kept)
+
+
+def test_what_taught_the_weights_comes_back_with_its_terms(tmp_path: Path, detector: Detector) -> None:
+    taught = (DataTerms("lane-3", 12, "academic use only"), DataTerms("made", 3, "Apache-2.0", True))
+    path = tmp_path / "w.pt"
+    checkpoint.save_weights(path, detector, detector.settings, CLASSES, training_data=taught)
+    assert checkpoint.training_data_of(path) == taught
+    checkpoint.save(path, {"settings": asdict(detector.settings), "classes": list(CLASSES)})
+    assert checkpoint.training_data_of(path) == ()
+
+
+@pytest.mark.parametrize("change", [{"depth": 7}, {"channels": 24}])
+def test_settings_that_do_not_fit_the_weights_are_a_sentence(
+    tmp_path: Path, detector: Detector, change: dict[str, int]
+) -> None:
+    path = tmp_path / "w.pt"
+    content = {
+        "settings": asdict(detector.settings) | change,
+        "classes": list(CLASSES),
+        "weights": detector.state_dict(),
+    }
+    checkpoint.save(path, content)
+    with pytest.raises(ConfigurationError, match=r"the network of .*w\.pt cannot be built"):
+        checkpoint.load_detector(path)

@@ -214,3 +214,11 @@ def test_relabel_there_and_back_changes_nothing(two_sources):
         names = [two_sources.classes.names[i] for i in before.annotations.class_ids]
         assert names == [wider.classes.names[i] for i in after.annotations.class_ids]
         assert np.array_equal(before.labelled, after.labelled[1:][::-1])
+
+
+def test_a_class_list_that_leaves_a_class_out_is_refused_by_names(two_sources):
+    first, *rest = two_sources.classes.names
+    with pytest.raises(
+        DataSetError, match=rf"has boxes or labels of {first}, which are not among the classes"
+    ):
+        relabel(two_sources, ClassSet(tuple(rest)))

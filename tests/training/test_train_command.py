@@ -62,6 +62,29 @@ def test_a_run_leaves_its_files(whole: RunFolder) -> None:
     )
 
 
+def test_a_run_from_other_weights_keeps_the_terms_of_their_data(
+    whole: RunFolder, tmp_path: Path, no_export: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taught = checkpoint.training_data_of(whole.best_weights)
+    assert [one.terms for one in taught if one.source == "site-a"] == ["our own"]
+    given = []
+    monkeypatch.setattr(
+        validation,
+        "export_detector",
+        lambda _d, _c, _s, path, terms: (given.append(terms), path.write_bytes(b"model")),
+    )
+    foreign = tmp_path / "foreign.pt"
+    content = checkpoint.load(whole.best_weights)
+    content["training_data"][0]["source"] = "elsewhere"
+    content["training_data"][0]["terms"] = "academic use only"
+    checkpoint.save(foreign, content)
+    code, run = train(tmp_path, f"model.weights={foreign}", "data.val=[]")
+    assert code == 0
+    assert ("elsewhere", "academic use only") in {(one.source, one.terms) for one in given[-1]}
+    assert checkpoint.training_data_of(run.best_weights) == given[-1]
+    assert checkpoint.training_data_of(run.checkpoint) == given[-1]
+
+
 def test_evaluations_are_written_down(whole: RunFolder) -> None:
     rows = read_rows(whole.evaluations)
     assert [row["step"] for row in rows] == ["2", "4"]

@@ -99,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
     data = read_training_data(config)
     _check_match(config, data, detector, classes)
     validation = _validation(args, config, data) if args.int8 else None
-    terms = training_terms(config, data)
+    terms = checkpoint.training_data_of(args.weights) or training_terms(config, data)
     scans = list(_spread(data, config, _PARITY_SCANS))
     export_detector(detector, classes, config, path, terms, scans=scans)
     stale = sidecar_path(path)

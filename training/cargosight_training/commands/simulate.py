@@ -30,7 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--size", metavar="WxH", help="pixels of every scan (default: varied, about 640x480)")
     parser.add_argument(
-        "--classes", metavar="CLASS,CLASS", help="hide only these kinds of items (default: all eighteen)"
+        "--classes",
+        metavar="CLASS,CLASS",
+        help="hide only these kinds of items (default: all eighteen); "
+        "laptop cells are boxed as battery all the same",
     )
     parser.add_argument(
         "--clean-share",

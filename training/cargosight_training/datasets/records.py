@@ -153,6 +153,12 @@ def relabel(dataset: DataSet, classes: ClassSet) -> DataSet:
     """
     if dataset.classes.names == classes.names:
         return dataset
+    missing = [name for name in dataset.classes.names if name not in classes.names]
+    if missing:
+        raise DataSetError(
+            f"data set {dataset.name!r} has boxes or labels of {', '.join(missing)}, which are not among the classes "
+            f"{', '.join(classes.names)}; name all its classes, or take those out of its annotation file"
+        )
     place = np.array([classes.index(name) for name in dataset.classes.names], dtype=np.int64)
     images = []
     for image in dataset.images:

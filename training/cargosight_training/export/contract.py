@@ -79,6 +79,22 @@ def training_terms(config: TrainConfig, data: DataSet) -> tuple[DataTerms, ...]:
     )
 
 
+def with_inherited(
+    own: tuple[DataTerms, ...], inherited: tuple[DataTerms, ...], weights: Path
+) -> tuple[DataTerms, ...]:
+    """Return the data of a run together with the data of the weights it started from, whose terms go on to hold.
+
+    Args:
+        own: of the run.
+        inherited: of the weights, empty where their file does not say.
+        weights: that file, which is then named as data of unknown terms.
+    """
+    if not inherited:
+        inherited = (DataTerms(f"what {weights.name} was trained on", 0, NO_TERMS),)
+    named = {one.source for one in own}
+    return own + tuple(one for one in inherited if one.source not in named)
+
+
 def code_version() -> str:
     """Return the package's version and, where it runs from a git checkout, the commit: `0.1.0+g1a2b3c4d5e6f`.
 

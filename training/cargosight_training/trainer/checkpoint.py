@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cargosight_models.errors import ConfigurationError
+from cargosight_models.contract import DataTerms
+from cargosight_models.errors import ConfigurationError, ContractError
 from cargosight_models.networks.detector import Detector, DetectorSettings
 
 
@@ -42,18 +43,56 @@ def load(path: Path) -> dict[str, Any]:
     return content
 
 
-def save_weights(path: Path, model: nn.Module, settings: DetectorSettings, classes: tuple[str, ...]) -> None:
-    """Write a network's weights in half precision, with what is needed to build it again."""
+def save_weights(
+    path: Path,
+    model: nn.Module,
+    settings: DetectorSettings,
+    classes: tuple[str, ...],
+    *,
+    training_data: tuple[DataTerms, ...] = (),
+) -> None:
+    """Write a network's weights in half precision, with what is needed to build it again, and what taught it."""
     state = {k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()}
-    save(path, {"settings": asdict(settings), "classes": list(classes), "weights": state})
+    save(
+        path,
+        {
+            "settings": asdict(settings),
+            "classes": list(classes),
+            "training_data": [asdict(one) for one in training_data],
+            "weights": state,
+        },
+    )
 
 
 def load_detector(path: Path) -> tuple[Detector, tuple[str, ...]]:
-    """Build the network of a weights file or a checkpoint (its average weights), in float32."""
+    """Build the network of a weights file or a checkpoint (its average weights), in float32.
+
+    Raises:
+        ConfigurationError: the file is no checkpoint, or its weights and its settings do not fit each other.
+    """
     content = load(path)
-    detector = Detector(DetectorSettings(**content["settings"]))
-    detector.load_state_dict(_weights_of(content))
+    try:
+        detector = Detector(DetectorSettings(**content["settings"]))
+        detector.load_state_dict(_weights_of(content))
+    except (TypeError, KeyError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ConfigurationError(
+            f"the network of {path} cannot be built: {reason}; it is damaged, or of another version"
+        ) from error
     return detector.eval(), tuple(content["classes"])
+
+
+def training_data_of(path: Path) -> tuple[DataTerms, ...]:
+    """What taught the weights of a file, terms included; empty from a file that does not say.
+
+    Raises:
+        ConfigurationError: the file is no checkpoint, or what it says is malformed.
+    """
+    rows = load(path).get("training_data", ())
+    try:
+        return tuple(DataTerms(**row) for row in rows)
+    except (TypeError, ContractError) as error:
+        raise ConfigurationError(f"{path} is damaged: its training data is malformed ({error})") from error
 
 
 def start_from(model: Detector, path: Path, classes: tuple[str, ...]) -> list[str]:

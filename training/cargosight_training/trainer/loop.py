@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from cargosight_models.contract import DataTerms
 from cargosight_models.errors import ConfigurationError
 from cargosight_models.networks.backbones import Backbone
 from cargosight_models.networks.detector import Detector, DetectorSettings
@@ -40,12 +41,20 @@ class Trainer:
         config: the run.
         classes: class names, in the order of the class ids.
         machine: where it computes.
+        training_data: what the weights will have been taught by, kept in the checkpoints.
 
     Raises:
         ConfigurationError: the batch cannot be shared among the processes, or the starting weights do not fit.
     """
 
-    def __init__(self, config: TrainConfig, classes: tuple[str, ...], machine: Machine) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        classes: tuple[str, ...],
+        machine: Machine,
+        *,
+        training_data: tuple[DataTerms, ...] = (),
+    ) -> None:
         if config.optimiser.batch % machine.world:
             raise ConfigurationError(
                 f"optimiser.batch is {config.optimiser.batch}, which {machine.world} processes cannot share evenly: "
@@ -53,6 +62,7 @@ class Trainer:
             )
         torch.manual_seed(config.seed)
         self.config, self.classes, self.machine = config, classes, machine
+        self.training_data = training_data
         model = config.model
         self.settings = DetectorSettings(
             len(classes), model.backbone, model.channels, model.head_depth, model.separable
@@ -123,6 +133,7 @@ class Trainer:
             {
                 "settings": asdict(self.settings),
                 "classes": list(self.classes),
+                "training_data": [asdict(one) for one in self.training_data],
                 "config": self.config.model_dump_json(),
                 "step": self.step,
                 "cpu_hours": self.cpu_hours,

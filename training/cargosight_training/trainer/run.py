@@ -13,7 +13,8 @@ from cargosight_training.datasets.cache import PictureCache
 from cargosight_training.datasets.coco import read_coco
 from cargosight_training.datasets.locking import exclusive
 from cargosight_training.datasets.records import DataSet, merge, without
-from cargosight_training.export.contract import training_terms
+from cargosight_training.export.contract import training_terms, with_inherited
+from cargosight_training.trainer.checkpoint import training_data_of
 from cargosight_training.trainer.journal import note
 from cargosight_training.trainer.loader import TrainingSamples
 from cargosight_training.trainer.loop import Trainer
@@ -49,7 +50,10 @@ def train(config: TrainConfig, *, resume: bool = False, fresh: bool = False) -> 
                 folder.check(config, resume=resume, fresh=fresh)  # the holder before may have begun a run
             data = read_training_data(config)
             terms = training_terms(config, data)
-            trainer = Trainer(config, data.classes.names, machine)
+            if config.model.weights is not None:
+                inherited = training_data_of(config.model.weights)
+                terms = with_inherited(terms, inherited, config.model.weights)
+            trainer = Trainer(config, data.classes.names, machine, training_data=terms)
             if trainer.untouched and machine.rank == 0:
                 note(f"{len(trainer.untouched)} weights are not in {config.model.weights} and start anew")
             validation = None

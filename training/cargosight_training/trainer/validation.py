@@ -98,7 +98,9 @@ class Validation:
             self._draw_sheet(inspector, inspected)
         if self._is_best(figures["map50"]):
             _copy(folder.last_model, folder.best_model)
-            checkpoint.save_weights(folder.best_weights, model, model.settings, self._classes)
+            checkpoint.save_weights(
+                folder.best_weights, model, model.settings, self._classes, training_data=self._terms
+            )
         named = {f"ap50 {name}": precisions.get(name) for name in self._classes}
         self._append({"step": step, "cpu_hours": cpu_hours, **figures, **named})
         draw_curves(folder)
