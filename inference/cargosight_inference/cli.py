@@ -41,8 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: arguments without the program's name; those of the process when None.
 
     Returns:
-        The exit code: the command's own, 2 for misuse, 130 after Ctrl-C, 141 when the reader of the output
-        has gone.
+        The exit code: the command's own, 2 for misuse and for a place that cannot be read or written, 130 after
+        Ctrl-C, 141 when the reader of the output has gone.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
@@ -57,6 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _drop_output()
         return EXIT_CLOSED_PIPE
+    except OSError as error:
+        return _refused_by_the_system(error)
     except SystemExit as leaving:  # argparse: help, version, misuse
         return leaving.code if isinstance(leaving.code, int) else EXIT_MISUSE
     return code
@@ -134,6 +136,17 @@ def _summary(entry: metadata.EntryPoint) -> str:
         return cast(Command, entry.load()).SUMMARY.splitlines()[0]
     except ImportError as error:
         return f"(cannot be loaded: {error})"
+
+
+def _refused_by_the_system(error: OSError) -> int:
+    """Say which place refused to be read or written: an output folder that is a file, a full disk."""
+    reason = error.strerror or str(error)
+    if error.filename is None:
+        sys.stderr.write(f"cargosight: stopped by the system: {reason}\n")
+        _drop_output()
+    else:
+        sys.stderr.write(f"cargosight: {os.fsdecode(error.filename)} cannot be read or written: {reason}\n")
+    return EXIT_MISUSE
 
 
 def _drop_output() -> None:

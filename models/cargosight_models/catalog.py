@@ -143,11 +143,19 @@ def _places() -> dict[str, tuple[Path, Origin]]:
     places: dict[str, tuple[Path, Origin]] = {}
     roots: tuple[tuple[Path, Origin], ...] = ((cache_folder(), "cache"), (BUNDLED, "bundled"))
     for root, origin in roots:
-        for folder in sorted(root.iterdir()) if root.is_dir() else ():
+        for folder in _folders(root):
             path = folder / f"{folder.name}.onnx"
             if not folder.name.startswith(".") and path.is_file():
                 places[folder.name] = (path, origin)
     return places
+
+
+def _folders(root: Path) -> list[Path]:
+    """What lies in a folder of models: nothing where it does not exist or may not be read, as another user's cache."""
+    try:
+        return sorted(root.iterdir())
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return []
 
 
 def _known() -> str:

@@ -54,6 +54,28 @@ def test_an_error_is_one_sentence_and_exit_code_2(monkeypatch, capsys, error):
     assert capsys.readouterr().err == f"cargosight: {error}\n"
 
 
+def test_an_output_folder_that_is_a_file_is_a_sentence(monkeypatch, capsys, tmp_path):
+    (tmp_path / "file").touch()
+    install(monkeypatch, lambda _: (tmp_path / "file" / "out").mkdir(parents=True))
+    assert cli.main(["told"]) == 2
+    said = capsys.readouterr().err
+    assert said == f"cargosight: {tmp_path / 'file' / 'out'} cannot be read or written: Not a directory\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")  # noqa: PTH110
+def test_a_full_disk_behind_the_output_is_a_sentence():
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = subprocess.run(
+            [sys.executable, "-m", "cargosight_inference", "models"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr == "cargosight: stopped by the system: No space left on device\n"
+
+
 def test_a_programming_error_is_not_hidden(monkeypatch):
     install(monkeypatch, raising(KeyError("bug")))
     with pytest.raises(KeyError):

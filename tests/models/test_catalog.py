@@ -158,6 +158,20 @@ def test_the_cache_need_not_exist():
     assert list_models() == ()
 
 
+def test_a_cache_that_may_not_be_read_hides_no_bundled_model(places, monkeypatch):
+    bundle(places, "baggage")
+    listing = type(places).iterdir
+
+    def refuse(folder):
+        if folder == catalog.cache_folder():
+            raise PermissionError(13, "Permission denied", str(folder))
+        return listing(folder)
+
+    monkeypatch.setattr(type(places), "iterdir", refuse)
+    assert [model.name for model in list_models()] == ["baggage"]
+    assert find_model("baggage").origin == "bundled"
+
+
 def test_default_cache_is_in_the_home_folder(monkeypatch, tmp_path):
     monkeypatch.delenv("CARGOSIGHT_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -2,8 +2,11 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -65,3 +68,18 @@ def test_a_signal_is_passed_on_to_the_child(tmp_path, monkeypatch, number):
     assert child.train() is False
     sender.join()
     assert signal.getsignal(number) is before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent has gone")
+def test_a_run_ends_with_a_parent_that_is_killed(tmp_path):
+    head = child_runs._PROGRAM.partition("from cargosight")[0]
+    child = f"import os\n{head}print(os.getpid(), flush=True)\nimport time; time.sleep(60)"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True) as killed:
+        run = Path(f"/proc/{int(killed.stdout.readline())}/stat")
+        assert run.exists()
+        killed.kill()
+    deadline = time.monotonic() + 10
+    while run.exists() and " Z " not in run.read_text():
+        assert time.monotonic() < deadline, "the run goes on without its parent"
+        time.sleep(0.02)

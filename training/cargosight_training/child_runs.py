@@ -17,7 +17,13 @@ from cargosight_training.config import TrainConfig, dump_config, load_config
 from cargosight_training.config_changes import differences
 from cargosight_training.trainer.journal import read_rows
 
-_PROGRAM = "import sys; from cargosight_inference.cli import main; sys.exit(main(sys.argv[1:]))"
+_PROGRAM = """\
+import ctypes, signal, sys
+if sys.platform == "linux":  # a parent that is killed takes its run along, which stops with a checkpoint
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+from cargosight_inference.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
 _STOPPED = 130
 _STDERR = 2
 

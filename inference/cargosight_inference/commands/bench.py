@@ -124,7 +124,7 @@ def _images(given: Sequence[str], folder: Path) -> list[Path]:
 
 def _measure(arguments: argparse.Namespace, paths: Sequence[Path]) -> Report:
     parts = arguments.only or _PARTS
-    model = arguments.model or default_model(None)
+    model = default_model(None) if arguments.model is None else arguments.model
     inspector = Inspector(model, threshold=_THRESHOLD)
     path = str(inspector.model.path)
     results: dict[str, Any] = {}

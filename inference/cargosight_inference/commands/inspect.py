@@ -104,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Inspect what the arguments name; return the exit code."""
     check_arguments(arguments.paths)
     inspector = Inspector(
-        arguments.model or default_model(arguments.subject),
+        default_model(arguments.subject) if arguments.model is None else arguments.model,
         subject=arguments.subject,
         operating_point=arguments.operating_point,
         threshold=arguments.threshold,

@@ -88,6 +88,8 @@ def run(args: argparse.Namespace) -> int:
     if args.samples < 0:
         raise UsageError(f"--samples {args.samples} found; expected 0 or more")
     dataset = load_data(args.data, images=args.images, chosen=args.only, left_out=args.without)
+    if args.out is not None:  # a folder that cannot be made is better known before the scoring than after it
+        args.out.mkdir(parents=True, exist_ok=True)
     written = []
     if args.choose_operating_points:
         with _without_stale_points(args.model):
@@ -198,7 +200,6 @@ def write_report(evaluation: Evaluation, folder: Path) -> list[Path]:
     """Write evaluation.json and report.html; returns both paths."""
     from cargosight_training.evaluation.report import render
 
-    folder.mkdir(parents=True, exist_ok=True)
     figures, report = folder / "evaluation.json", folder / "report.html"
     report.write_text(render(evaluation), encoding="utf-8")
     figures.write_text(json.dumps(evaluation.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
