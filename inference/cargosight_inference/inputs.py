@@ -109,12 +109,18 @@ def _walk(folder: str, place: str, skip_folder: Path | None) -> Iterator[Input]:
         if entry.is_dir(follow_symlinks=False):
             if skip_folder is None or not _is_same(entry.path, skip_folder):
                 yield from _walk(entry.path, os.path.join(place, entry.name), skip_folder)  # noqa: PTH118
-        elif entry.is_file() and _is_scan(entry):
+        elif _is_scan(entry) if entry.is_file() else _is_lost(entry):
             yield Input(entry.path, place)
 
 
 def _is_same(path: str, other: Path) -> bool:
     return Path(path).resolve() == other.resolve()
+
+
+def _is_lost(entry: "os.DirEntry[str]") -> bool:
+    """Return whether it is a link to a scan that is gone: an input that gets its sentence, not one that is skipped."""
+    gone = entry.is_symlink() and not Path(entry.path).exists()
+    return gone and Path(entry.name).suffix.lower() in SCAN_SUFFIXES
 
 
 def _is_scan(entry: "os.DirEntry[str]") -> bool:

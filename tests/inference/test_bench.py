@@ -11,6 +11,7 @@ from cargosight_inference.benchmark.images import HEIGHT, WIDTH, make_images
 from cargosight_inference.benchmark.measures import Spread, memory
 from cargosight_inference.benchmark.processes import growth
 from cargosight_inference.scans.readers import read_scan
+from cargosight_models.errors import UsageError
 from tests.made.models import make_blob_model, write_blobs
 
 
@@ -117,3 +118,19 @@ def test_misuse(model, tmp_path, capsys, arguments, message):
     given = [argument.format(text=tmp_path / "text.txt") for argument in arguments]
     assert run(*given, "--model", model) == 2
     assert message in capsys.readouterr().err
+
+
+def test_what_a_measured_process_logs_before_its_result_is_passed_over():
+    program = "print('a warning'); print('first result'); print(123.5)"
+    seconds, peak = processes._timed(program, [], first="first result\n")
+    assert peak == 123.5
+    assert seconds > 0
+
+
+def test_a_result_and_its_memory_may_come_at_once():
+    assert processes._timed("print('bag.jpg refer\\n12.5')", [])[1] == 12.5
+
+
+def test_a_measured_process_that_fails_says_why():
+    with pytest.raises(UsageError, match=r"code 1: [\s\S]*no such weights"):
+        processes._timed("raise OSError('no such weights')", [], first="first result\n")

@@ -289,6 +289,16 @@ def test_a_file_whose_name_looks_like_a_pattern_is_a_file(tmp_path):
     assert [item.path for item in expand([path], stop=Event())] == [path]
 
 
+def test_a_link_to_a_scan_that_is_gone_is_unreadable_and_not_skipped(model, tmp_path, capsys):
+    write_blobs(tmp_path / "in" / "bag1.png")
+    (tmp_path / "in" / "bag2.jpg").symlink_to(tmp_path / "gone.jpg")
+    (tmp_path / "in" / "notes").symlink_to(tmp_path / "gone.txt")
+    assert run(tmp_path / "in", "--model", model) == 3
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["clear", "unreadable"]
+    assert "bag2.jpg" in lines[1]
+
+
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may list any folder")
 def test_a_folder_that_cannot_be_listed_is_an_input_of_its_own(scans):
     (scans / "more").chmod(0)

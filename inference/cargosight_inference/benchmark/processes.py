@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -38,11 +39,14 @@ _RIVAL = """
 import sys
 from ultralytics import YOLO
 YOLO(sys.argv[1]).predict(sys.argv[2], device="cpu", verbose=False)
-sys.stdout.write("first result\\n")
+sys.stdout.write("\\nfirst result\\n")
 sys.stdout.flush()
 from cargosight_inference.benchmark.measures import memory
 sys.stdout.write(f"{memory().peak}\\n")
 """
+
+_RIVAL_RESULT = "first result\n"
+"""It logs to the standard output, too."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,9 @@ def rival_is_installed() -> bool:
 
 def measure_rival(paths: Sequence[Path], starts: int, weights: str = RIVAL_WEIGHTS) -> Start:
     """Start the rival's predict anew `starts` times, each on the next of `paths`."""
-    runs = [_timed(_RIVAL, [weights, str(path)]) for path in islice(cycle(paths), starts)]
+    runs = [
+        _timed(_RIVAL, [weights, str(path)], first=_RIVAL_RESULT) for path in islice(cycle(paths), starts)
+    ]
     return _summarised(runs)
 
 
@@ -134,21 +140,34 @@ def _summarised(runs: Sequence[tuple[float, float]]) -> Start:
     return Start(Spread.of([seconds for seconds, _ in runs]), Spread.of([peak for _, peak in runs]))
 
 
-def _timed(code: str, arguments: Sequence[str]) -> tuple[float, float]:
-    """Run a program that writes its result and then its peak memory; return seconds to the result, and MB."""
+def _timed(code: str, arguments: Sequence[str], *, first: str | None = None) -> tuple[float, float]:
+    """Run a program that writes its result and, last of all, its peak memory; return seconds to the result, and MB.
+
+    Args:
+        code: the program.
+        arguments: its arguments.
+        first: the line that is the result, where others may stand before it.
+    """
     started = perf_counter()
-    with subprocess.Popen(
-        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    # Not a second pipe: it could fill up while the first one is read.
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as errors,
+        subprocess.Popen(
+            [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as process,
+    ):
         if process.stdout is None:
             raise AssertionError("a pipe was asked for")
-        process.stdout.readline()
+        line = process.stdout.readline()
+        while line and first not in (None, line):
+            line = process.stdout.readline()
         seconds = perf_counter() - started
-        rest, errors = process.communicate()
-    if process.returncode != 0:
-        raise UsageError(
-            f"a process to measure failed with code {process.returncode}: {errors[-500:].strip()}"
-        )
+        rest = process.stdout.read()  # `communicate` would lose what came together with the first line
+        if process.wait() != 0:
+            errors.seek(0)
+            raise UsageError(
+                f"a process to measure failed with code {process.returncode}: {errors.read()[-500:].strip()}"
+            )
     return seconds, float(rest.split()[-1])
 
 
