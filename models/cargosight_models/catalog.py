@@ -111,7 +111,7 @@ def install_model(path: str | Path, name: str, *, replace: bool = False) -> Mode
     target = cache_folder() / name
     if target.exists() and not replace:
         raise CatalogError(
-            f"a model called {name!r} is already installed in {target}; choose another name or replace it"
+            f"a model called {name!r} is already installed in {target}; choose another name or use --replace"
         )
     try:
         _copy_whole(model, name, target)

@@ -100,6 +100,12 @@ def test_a_list_on_stdin(model, scans, capsys, monkeypatch):
     assert [json.loads(line)["decision"] for line in lines(capsys)] == ["refer", "unreadable", "clear"]
 
 
+def test_an_empty_list_on_stdin(model, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    assert run("-", "--model", model) == 2
+    assert "the list on stdin is empty" in capsys.readouterr().err
+
+
 def test_overlay_and_json_files(model, scans, tmp_path, capsys):
     out = tmp_path / "out"
     (scans / "broken.png").write_bytes(b"broken")
@@ -209,7 +215,7 @@ def test_operating_point_threshold_and_policy(model, scans, tmp_path, capsys):
         (["{scan}", "--threshold", "7"], "expected one in"),
         (["{scan}", "--subject", "cargo"], "inspects baggage"),
         (["{scan}", "--max-pixels", "0"], "pixel limit"),
-        (["{scan}", "--threads", "0"], "expected 1 or more"),
+        (["{scan}", "--threads", "0"], "--threads 0 found; expected 1 or more"),
         (["{scan}", "--policy", "{none}"], "cannot be read"),
         ([], "required: PATH"),
     ],

@@ -140,3 +140,14 @@ def test_a_path_goes_before_a_name_and_a_wrong_name_is_answered(minimal: Path) -
     with pytest.raises(ConfigurationError, match="did you mean 'baggage-nano'") as error:
         find_config("baggage-nan")
     assert "baggage-tiny" in str(error.value)
+
+
+@pytest.mark.parametrize("override", ["phases=[{steps: 0, size: 320}]", "phases=[{steps: 5, size: 97}]"])
+def test_a_wrong_entry_of_a_list_is_the_only_thing_said(minimal, override):
+    with pytest.raises(ConfigurationError, match=r"phases\.0\.\w+: [^;]+$"):
+        load_config(minimal, [override])
+
+
+def test_a_list_without_entries_is_too_short(minimal):
+    with pytest.raises(ConfigurationError, match="phases: Tuple should have at least 1 item"):
+        load_config(minimal, ["phases=[]"])

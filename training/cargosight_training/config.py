@@ -305,7 +305,18 @@ def _checked(raw: object, origin: Path) -> TrainConfig:
     try:
         return TrainConfig.model_validate(raw)
     except ValidationError as error:
-        raise ConfigurationError(f"{origin}: " + "; ".join(_sentence(e) for e in error.errors())) from error
+        raise ConfigurationError(f"{origin}: " + "; ".join(map(_sentence, _own_errors(error)))) from error
+
+
+def _own_errors(error: ValidationError) -> list[ErrorDetails]:
+    """The errors without those of a list that is short only because its entries have errors of their own."""
+    every = error.errors()
+
+    def follows_from_an_entry(short: ErrorDetails) -> bool:
+        place = short["loc"]
+        return any(one["loc"][: len(place)] == place and len(one["loc"]) > len(place) for one in every)
+
+    return [one for one in every if one["type"] != "too_short" or not follows_from_an_entry(one)]
 
 
 def dump_config(config: TrainConfig) -> str:

@@ -103,6 +103,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Inspect what the arguments name; return the exit code."""
     check_arguments(arguments.paths)
+    if arguments.threads < 1:
+        raise UsageError(f"--threads {arguments.threads} found; expected 1 or more")
     inspector = Inspector(
         default_model(arguments.subject) if arguments.model is None else arguments.model,
         subject=arguments.subject,
@@ -138,6 +140,8 @@ def run(arguments: argparse.Namespace) -> int:
             _report(inspection, progress, as_json=arguments.json)
             progress.advance()
     if progress.done == 0:
+        if arguments.paths == [STDIN]:
+            raise UsageError("the list on stdin is empty: nothing to inspect")
         raise UsageError(
             f"nothing to inspect in {', '.join(arguments.paths)}; no file there looks like a scan"
         )

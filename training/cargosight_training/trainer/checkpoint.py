@@ -35,7 +35,11 @@ def load(path: Path) -> dict[str, Any]:
         content = torch.load(path, weights_only=True, map_location="cpu")
     except OSError as error:
         raise ConfigurationError(f"cannot read the weights file {path}: {error.strerror}") from error
-    except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except pickle.UnpicklingError as error:  # its own message advises to load without a check
+        raise ConfigurationError(
+            f"{path} is not a checkpoint of this program: name best.pt or last.pt of a run"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError) as error:
         reason = str(error).partition("\n")[0] or "it ends too early"
         raise ConfigurationError(f"{path} is not a checkpoint of this program: {reason}") from error
     if not isinstance(content, dict) or not {"settings", "classes"} <= content.keys():
