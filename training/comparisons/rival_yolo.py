@@ -53,12 +53,6 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch", type=int, default=16, help="pictures in a step (default: 16)")
     parser.add_argument("--workers", type=int, default=1, help="loader processes (default: 1)")
     parser.add_argument(
-        "--precision",
-        choices=("fp32", "bf16"),
-        default="fp32",
-        help="of training; ultralytics' own choice on a CPU is fp32 (the default)",
-    )
-    parser.add_argument(
         "--cache", choices=("no", "ram", "disk"), default="no", help="of decoded pictures (default: no)"
     )
     parser.add_argument(
@@ -218,6 +212,9 @@ def _train_once(args: argparse.Namespace, task: Task, folder: Path) -> dict[str,
         return trained
     import ultralytics
 
+    from cargosight_training.trainer.machine import keep_freed_memory
+
+    keep_freed_memory()  # as our trainer does: page faults are CPU time, too
     classes = task.training.classes
     watched = DataSet("watched", classes, task.scored["validation"].images[:WATCHED])
     data = write_yolo_folder(folder / "data", {"train": task.training, "val": watched})
@@ -230,7 +227,7 @@ def _train_once(args: argparse.Namespace, task: Task, folder: Path) -> dict[str,
         imgsz=args.size,
         batch=args.batch,
         workers=args.workers,
-        amp="bf16" if args.precision == "bf16" else False,
+        amp=False,  # bf16 of ultralytics needs CUDA
         cache=False if args.cache == "no" else args.cache,
         seed=args.seed,
         pretrained=False,
@@ -246,9 +243,7 @@ def _train_once(args: argparse.Namespace, task: Task, folder: Path) -> dict[str,
         "budget_cpu_seconds": args.cpu_seconds,
         "used_cpu_seconds": budget.used,
         "settings": {
-            **{
-                key: getattr(args, key) for key in ("model", "size", "batch", "workers", "precision", "cache")
-            },
+            **{key: getattr(args, key) for key in ("model", "size", "batch", "workers", "cache")},
             "seed": args.seed,
             "nms_iou": args.nms_iou,
             "epochs": int(model.trainer.epoch) + 1,
