@@ -349,6 +349,3 @@ def test_simulated_scans_are_trained_on_and_never_scored(bench):
     score = bench.document["groups"]["site/1"]
     assert score["images"] == 12
     assert score["classes"][0]["boxes_elsewhere"] == 24
-
-
-# Runs in processes of their own.

@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command; returns the exit code.
 
     Raises:
-        CargosightError: The model or the data is wrong; nothing was written.
+        CargosightError: The model or the data is wrong; no result was written.
     """
     if args.samples < 0:
         raise UsageError(f"--samples {args.samples} found; expected 0 or more")
@@ -197,7 +197,7 @@ def write_operating_points(evaluation: Evaluation, model_path: Path) -> Path:
 
 
 def write_report(evaluation: Evaluation, folder: Path) -> list[Path]:
-    """Write evaluation.json and report.html; returns both paths."""
+    """Write evaluation.json and report.html into a folder that exists; returns both paths."""
     from cargosight_training.evaluation.report import render
 
     figures, report = folder / "evaluation.json", folder / "report.html"
