@@ -200,6 +200,19 @@ def test_another_network_is_not_resumed(data: Path, change: str, sentence: str) 
     assert "model.weights=" in str(error.value)
 
 
+def test_changed_decay_and_share_are_in_force_after_resuming(data: Path) -> None:
+    settings = [*SETTINGS, f"out={data / 'groups'}"]
+    Trainer(make_run(data, settings)[1], ("bar", "disc"), Machine(torch.device("cpu"), "fp32")).save()
+    changed = [*settings, "optimiser.weight_decay=0.25", "optimiser.backbone_lr=0.5"]
+    config = make_run(data, changed)[1]
+    trainer = Trainer(config, ("bar", "disc"), Machine(torch.device("cpu"), "fp32"))
+    pretrained = config.model.model_copy(update={"pretrained": True})  # this backbone has no such weights
+    trainer.config = config.model_copy(update={"model": pretrained})
+    trainer.resume()
+    found = {(group["share"], group["weight_decay"]) for group in trainer.optimiser.param_groups}
+    assert found == {(0.5, 0.25), (0.5, 0.0), (1.0, 0.25), (1.0, 0.0)}
+
+
 def test_random_layers_are_resumed_too(tmp_path: Path) -> None:
     """Chance inside the network is seeded by step."""
 

@@ -261,7 +261,7 @@ def paces_from(seconds: Mapping[int, float], phases: int) -> list[float]:
 def scaled(config: TrainConfig, paces: Sequence[float], cpu_seconds: float) -> TrainConfig:
     """The configuration with the steps of all phases scaled alike to a budget.
 
-    Warm-up takes at most a tenth of the run, and the average of the weights reaches back over at most a fifth of it.
+    Warm-up takes at most a tenth of the run, and the average of the weights reaches back over at most a ninth of it.
     """
     whole = sum(phase.steps * pace for phase, pace in zip(config.phases, paces, strict=True))
     share = cpu_seconds / whole
@@ -272,7 +272,6 @@ def scaled(config: TrainConfig, paces: Sequence[float], cpu_seconds: float) -> T
     optimiser = config.optimiser.model_copy(
         update={
             "warm_up": min(config.optimiser.warm_up, total // 10),
-            "ema_decay": min(config.optimiser.ema_decay, max(0.0, 1.0 - 5.0 / total)),
         }
     )
     return config.model_copy(update={"phases": phases, "optimiser": optimiser})

@@ -164,6 +164,7 @@ class Trainer:
         self.model.load_state_dict(saved["model"])
         self.average.load_state_dict(saved["average"])
         self.optimiser.load_state_dict(saved["optimiser"])
+        _set_groups(self.optimiser, self.config)  # the state brings the settings that it was saved with
         self.scaler.load_state_dict(saved["scaler"])
         self.step, self.cpu_hours = saved["step"], saved["cpu_hours"]
         self._saved_at = self.step
@@ -263,13 +264,24 @@ def _row(lr: float, terms: LossTerms, batch: Batch) -> dict[str, float]:
 
 def _optimiser(model: Detector, config: TrainConfig) -> torch.optim.Optimizer:
     """AdamW; norms and biases do not decay, the backbone learns more slowly."""
-    settings = config.optimiser
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        share = settings.backbone_lr if name.startswith("backbone.") and config.model.pretrained else 1.0
-        decay = settings.weight_decay if parameter.ndim > 1 else 0.0
-        groups.setdefault((share, decay), []).append(parameter)
-    return torch.optim.AdamW(
-        [{"params": p, "share": share, "weight_decay": decay} for (share, decay), p in groups.items()],
-        lr=settings.lr,
+        groups.setdefault((name.startswith("backbone."), parameter.ndim > 1), []).append(parameter)
+    optimiser = torch.optim.AdamW(
+        [
+            {"params": parameters, "backbone": backbone, "decays": decays}
+            for (backbone, decays), parameters in groups.items()
+        ],
+        lr=config.optimiser.lr,
     )
+    _set_groups(optimiser, config)
+    return optimiser
+
+
+def _set_groups(optimiser: torch.optim.Optimizer, config: TrainConfig) -> None:
+    """Each group's share of the learning rate and its decay, as the configuration has them."""
+    settings = config.optimiser
+    for group in optimiser.param_groups:
+        slower = group["backbone"] and config.model.pretrained
+        group["share"] = settings.backbone_lr if slower else 1.0
+        group["weight_decay"] = settings.weight_decay if group["decays"] else 0.0
