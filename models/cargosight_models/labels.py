@@ -1,7 +1,7 @@
 """Class names, annotated boxes, and label masks for sources that label only some classes."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -102,13 +102,17 @@ class LabelledRegions:
     Attributes:
         boxes: (R, 4) float32, the regions.
         masks: (R, C) bool, true where the region's source labels the class.
+        unknown: (K, 4) float32, areas in which nothing counts as labelled, whatever the regions say: what is left of
+            items that are cut off too far to be boxed is neither the item nor background.
     """
 
     boxes: FloatArray
     masks: BoolArray
+    unknown: FloatArray = field(default_factory=lambda: np.zeros((0, 4), dtype=np.float32))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "boxes", as_boxes(self.boxes))
+        object.__setattr__(self, "unknown", as_boxes(self.unknown))
         masks = np.asarray(self.masks)
         if masks.dtype != np.bool_:
             raise ValueError(f"label masks have dtype {masks.dtype}; expected bool")
@@ -120,8 +124,9 @@ class LabelledRegions:
         """Return (P, C) bool: the classes labelled at each of `points` (P, 2) as x, y.
 
         The masks of all regions that contain a point are joined by OR; where no region contains it, no class
-        is labelled. The right and lower edges of a region do not belong to it.
+        is labelled, and neither is one in an unknown area. The right and lower edges of a region do not belong to it.
         """
         inside = contains_points(self.boxes, points)
         labelled: BoolArray = inside.T @ self.masks  # a product of bools is the OR over regions
+        labelled[contains_points(self.unknown, points).any(axis=0)] = False
         return labelled

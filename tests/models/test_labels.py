@@ -104,3 +104,13 @@ class TestLabelledRegions:
                 if x1 <= x < x2 and y1 <= y < y2:
                     wanted |= mask
             assert found.tolist() == wanted.tolist()
+
+
+def test_nothing_is_labelled_in_an_unknown_area() -> None:
+    regions = LabelledRegions(
+        np.array([[0, 0, 10, 10]], dtype=np.float32),
+        np.array([[True, False]]),
+        np.array([[2, 2, 4, 4]], dtype=np.float32),
+    )
+    found = regions.mask_at(np.array([[1.0, 1.0], [3.0, 3.0], [4.0, 4.0]]))
+    assert found.tolist() == [[True, False], [False, False], [True, False]]

@@ -289,7 +289,6 @@ def test_all_phases_are_scaled_alike_to_the_budget(tmp_path_factory, first, seco
     assert abs(steps[0] * first + steps[1] * second - seconds) <= first + second
     assert [phase.size for phase in result.phases] == [64, 96]
     assert result.optimiser.warm_up <= result.total_steps / 10
-    assert 0.0 <= result.optimiser.ema_decay <= config.optimiser.ema_decay
 
 
 def test_random_weights_are_never_frozen_and_nothing_is_chosen_by_validation_scans(tmp_path):

@@ -128,3 +128,24 @@ def test_tiles_of_both_types_become_float() -> None:
     both = paste([(one(20, 20, (2, 2, 9, 9)), 0, 0), (one(20, 20, (2, 2, 9, 9), wide=True), 20, 0)], 40, 20)
     assert both.picture.dtype == np.float32
     assert np.abs(both.picture[:, :20] - both.picture[:, 20:]).max() < 0.003
+
+
+def test_what_is_left_of_an_item_that_is_cut_off_is_neither_item_nor_background() -> None:
+    sample = one(40, 30, (5, 6, 20, 18))
+    cut = warp(sample, Affine.translation(-16.0, 0.0), 40, 30)  # 4 of 15 columns are left
+    assert len(cut.boxes) == 0
+    inside, beside = np.array([[2.0, 10.0]]), np.array([[6.0, 10.0]])
+    assert not cut.regions.mask_at(inside).any()
+    assert cut.regions.mask_at(beside)[0].tolist() == LABELLED.tolist()
+    moved = warp(cut, Affine.translation(10.0, 5.0), 60, 40)
+    assert not moved.regions.mask_at(np.array([[12.0, 15.0]])).any()
+    pasted = paste([(sample, 0, 0), (cut, 40, 0)], 80, 30)
+    assert not pasted.regions.mask_at(inside + [40.0, 0.0]).any()
+    assert pasted.regions.mask_at(inside)[0].tolist() == LABELLED.tolist()
+
+
+def test_an_item_too_small_to_be_boxed_is_unknown() -> None:
+    small = warp(one(40, 30, (8, 8, 16, 16)), Affine.scaling(0.25, 0.25), 40, 30)
+    assert len(small.boxes) == 0
+    assert not small.regions.mask_at(np.array([[3.0, 3.0]])).any()
+    assert small.regions.mask_at(np.array([[6.0, 3.0]])).any()

@@ -156,7 +156,9 @@ class ItemProjection:
         mask = np.zeros((1, self._classes), dtype=np.bool_)
         mask[0, class_id] = True
         regions = LabelledRegions(
-            np.concatenate([sample.regions.boxes, box[None]]), np.concatenate([sample.regions.masks, mask])
+            np.concatenate([sample.regions.boxes, box[None]]),
+            np.concatenate([sample.regions.masks, mask]),
+            sample.regions.unknown,
         )
         return Sample(
             picture,

@@ -13,9 +13,9 @@ from cargosight_models.labels import LabelledRegions
 Picture = npt.NDArray[Any]
 
 MIN_VISIBLE = 0.3
-"""A box of which less is left after cropping is dropped."""
+"""A box of which less is left after cropping is dropped, and what is left of it is unknown."""
 MIN_SIDE = 4.0
-"""A box with a shorter side in pixels after scaling is dropped."""
+"""A box with a shorter side in pixels after scaling is dropped, and its place is unknown."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +66,11 @@ def warp(sample: Sample, to_canvas: Affine, width: int, height: int) -> Sample:
     kept = (box_areas(clipped) >= MIN_VISIBLE * np.maximum(box_areas(mapped), 1e-6)) & (
         sides.min(axis=1, initial=np.inf) >= MIN_SIDE
     )
+    unknown = clip_boxes(to_canvas.boxes(sample.regions.unknown), width, height)
     regions = LabelledRegions(
-        clip_boxes(to_canvas.boxes(sample.regions.boxes), width, height), sample.regions.masks
+        clip_boxes(to_canvas.boxes(sample.regions.boxes), width, height),
+        sample.regions.masks,
+        np.concatenate([unknown, clipped[~kept]]),
     )
     return Sample(picture, clipped[kept], sample.class_ids[kept], regions)
 
@@ -88,7 +91,7 @@ def paste(tiles: list[tuple[Sample, int, int]], width: int, height: int) -> Samp
     """Lay tiles (sample, left, top) side by side on a canvas."""
     wide = any(tile.picture.dtype == np.float32 for tile, _, _ in tiles)
     canvas = np.full((height, width, 3), 1.0 if wide else 255, dtype=np.float32 if wide else np.uint8)
-    boxes, class_ids, region_boxes, masks = [], [], [], []
+    boxes, class_ids, region_boxes, masks, unknown = [], [], [], [], []
     for tile, left, top in tiles:
         picture = as_float(tile.picture) if wide else tile.picture
         canvas[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
@@ -97,7 +100,8 @@ def paste(tiles: list[tuple[Sample, int, int]], width: int, height: int) -> Samp
         class_ids.append(tile.class_ids)
         region_boxes.append(tile.regions.boxes + offset)
         masks.append(tile.regions.masks)
-    regions = LabelledRegions(np.concatenate(region_boxes), np.concatenate(masks))
+        unknown.append(tile.regions.unknown + offset)
+    regions = LabelledRegions(np.concatenate(region_boxes), np.concatenate(masks), np.concatenate(unknown))
     return Sample(canvas, np.concatenate(boxes), np.concatenate(class_ids), regions)
 
 
