@@ -180,7 +180,8 @@ def test_wrong_data_and_options_are_sentences(model, tmp_path):
     with pytest.raises(UsageError, match="--samples -1"):
         run(model, "--data", data, "--samples", -1)
     with pytest.raises(CargosightError, match="nosuch"):
-        run("nosuch", "--data", data)
+        run("nosuch", "--data", data, "--out", tmp_path / "result")
+    assert not (tmp_path / "result").exists()
     with pytest.raises(DataSetError, match="would count twice"):
         run(model, "--data", data, data)
     with pytest.raises(DataSetError, match="does not exist"):

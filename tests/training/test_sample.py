@@ -140,7 +140,7 @@ def test_what_is_left_of_an_item_that_is_cut_off_is_neither_item_nor_background(
     moved = warp(cut, Affine.translation(10.0, 5.0), 60, 40)
     assert not moved.regions.mask_at(np.array([[12.0, 15.0]])).any()
     pasted = paste([(sample, 0, 0), (cut, 40, 0)], 80, 30)
-    assert not pasted.regions.mask_at(inside + [40.0, 0.0]).any()
+    assert not pasted.regions.mask_at(np.array([[42.0, 10.0]])).any()
     assert pasted.regions.mask_at(inside)[0].tolist() == LABELLED.tolist()
 
 

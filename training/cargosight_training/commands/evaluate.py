@@ -88,8 +88,6 @@ def run(args: argparse.Namespace) -> int:
     if args.samples < 0:
         raise UsageError(f"--samples {args.samples} found; expected 0 or more")
     dataset = load_data(args.data, images=args.images, chosen=args.only, left_out=args.without)
-    if args.out is not None:  # a folder that cannot be made is better known before the scoring than after it
-        args.out.mkdir(parents=True, exist_ok=True)
     written = []
     if args.choose_operating_points:
         with _without_stale_points(args.model):
@@ -110,6 +108,8 @@ def run(args: argparse.Namespace) -> int:
 def _evaluate(args: argparse.Namespace, dataset: DataSet) -> tuple[Evaluation, Path]:
     """The evaluation, with a bar on the terminal, and the model file's path."""
     inspector = open_inspector(args.model)
+    if args.out is not None:  # a folder that cannot be made is better known before the scoring than after it
+        args.out.mkdir(parents=True, exist_ok=True)
     bar = Progress()
 
     def show(done: int, total: int) -> None:
