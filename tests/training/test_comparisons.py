@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from training.comparisons import cpu_time, equal_time, rival_yolo
 from training.comparisons.equal_time import PROBE_STEPS, SETTLING_STEPS, paces_from, prepared, scaled
-from training.comparisons.rival_yolo import FINDINGS, CpuBudget, findings_from_rows
+from training.comparisons.rival_yolo import CpuBudget, findings_from_rows
 from training.comparisons.scoring import (
+    FINDINGS,
     LEFT_OUT,
     VALIDATION,
     read_results,
@@ -212,14 +213,23 @@ def test_findings_are_scored_on_labelled_images_alone():
     images = [image_record(number, [("bar", box)], labelled=("bar",)) for number in range(20)]
     images.append(image_record(99, labelled=()))
     right, wrong = findings_of([("bar", 0.9, box)]), findings_of([("ring", 0.8, box)])
-    result = score_findings(
-        DataSet("made", ClassSet(CLASSES), tuple(images)), [*[right] * 10, *[wrong] * 11], samples=10, seed=0
-    )
+    result = score_findings(images, ClassSet(CLASSES), [*[right] * 10, *[wrong] * 11], samples=10, seed=0)
     assert (result["images"], result["boxes"]) == (20, 20)
     assert result["headline"]["classes"] == ["bar"]
     assert result["headline"]["map50"] == pytest.approx(0.5, abs=0.01)
     assert result["headline"]["map50_bootstrap95"]["samples"] == 10
     assert result["classes"] == {"bar": {"ap50": result["headline"]["map50"], "boxes": 20}}
+
+
+def test_as_many_findings_of_a_scan_count_for_either_side():
+    box = (10.0, 10.0, 40.0, 40.0)
+    images = [image_record(number, [("bar", box)], labelled=("bar",)) for number in range(20)]
+    late = findings_of([*[("ring", 0.9, box)] * FINDINGS, ("bar", 0.8, box)])
+    result = score_findings(images, ClassSet(CLASSES), [late] * 20, samples=0, seed=0)
+    assert result["headline"]["map50"] == 0.0
+    soon = findings_of([*[("ring", 0.9, box)] * (FINDINGS - 1), ("bar", 0.8, box), ("ring", 0.7, box)])
+    result = score_findings(images, ClassSet(CLASSES), [soon] * 20, samples=0, seed=0)
+    assert result["headline"]["map50"] == pytest.approx(1.0)
 
 
 def result_of(map50, *, rival=False, left_out=None, used=1800.0, sets=(VALIDATION,)):

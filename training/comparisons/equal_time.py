@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from training.comparisons.scoring import brief_figures, read_task, slug, write_result
+from training.comparisons.scoring import read_task, score_findings, slug, write_result
 
 from cargosight_inference.progress import Progress
 from cargosight_models.errors import CargosightError, ConfigurationError, UsageError
@@ -285,8 +285,9 @@ def _scored(child: ChildRun, dataset: DataSet, args: argparse.Namespace) -> dict
         )
     finally:
         bar.erase()
-    scored, _ = inspected.by_origin()[0]  # real scans, where there are any
-    return brief_figures(scored, samples=args.samples, seed=0)
+    return score_findings(
+        inspected.images, inspected.classes, inspected.findings, samples=args.samples, seed=0
+    )
 
 
 if __name__ == "__main__":

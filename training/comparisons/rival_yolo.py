@@ -17,7 +17,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from training.comparisons.cpu_time import Stopwatch, cpu_seconds
-from training.comparisons.scoring import Task, read_task, score_findings, slug, write_result
+from training.comparisons.scoring import (
+    FINDINGS,
+    Task,
+    best_of,
+    read_task,
+    score_findings,
+    slug,
+    write_result,
+)
 from training.comparisons.yolo_labels import write_yolo_folder
 
 from cargosight_inference.findings import Findings
@@ -27,8 +35,6 @@ from cargosight_training.datasets.records import DataSet
 from cargosight_training.evaluation.bootstrap import SAMPLES
 from cargosight_training.evaluation.rates import SCORE_FLOOR
 
-FINDINGS = 100
-"""On one scan, as our own models keep."""
 WATCHED = 16
 """Validation pictures that ultralytics sees; it wants some, and nothing is chosen by them."""
 
@@ -105,7 +111,9 @@ def run(args: argparse.Namespace) -> None:
     scored = {}
     for set_name, dataset in task.scored.items():
         findings = list(_predict(folder / "last.pt", dataset, args))
-        scored[set_name] = score_findings(dataset, findings, samples=args.samples, seed=0)
+        scored[set_name] = score_findings(
+            dataset.images, dataset.classes, findings, samples=args.samples, seed=0
+        )
     result = {"rival": True, "left_out": task.left_out, **trained, "scored": scored}
     path = write_result(args.out, name, result)
     sys.stdout.write((args.out / "table.md").read_text(encoding="utf-8"))
@@ -181,14 +189,14 @@ def findings_from_rows(
     clipped = clip_boxes(np.asarray(boxes, dtype=np.float32).reshape(-1, 4), width, height)
     values = np.clip(np.asarray(scores, dtype=np.float32), 0.0, 1.0)
     order = np.argsort(-values, kind="stable")
-    order = order[values[order] >= SCORE_FLOOR][:FINDINGS]
-    return Findings(
+    findings = Findings(
         boxes=clipped[order],
         scores=values[order],
         class_ids=np.asarray(class_ids).astype(np.int32)[order],
-        is_anomaly=np.zeros(len(order), dtype=np.bool_),
+        is_anomaly=np.zeros(len(values), dtype=np.bool_),
         class_names=names,
     )
+    return best_of(findings.above(SCORE_FLOOR))
 
 
 def _isolate(folder: Path) -> None:

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from cargosight_inference.findings import Findings
+from cargosight_models.labels import ClassSet
 from cargosight_training.datasets.coco import merge, only, read_coco, without
-from cargosight_training.datasets.records import DataSet
+from cargosight_training.datasets.records import DataSet, ImageRecord
 from cargosight_training.evaluation.figures import Average, Figures, compute
-from cargosight_training.evaluation.scored import Scored, collect
+from cargosight_training.evaluation.scored import collect
 
 SCHEMA = 1
+FINDINGS = 100
+"""Counted on one scan, on both sides."""
 VALIDATION = "validation"
 LEFT_OUT = "left out"
 
@@ -61,20 +64,29 @@ def read_task(
 
 
 def score_findings(
-    dataset: DataSet, findings: Sequence[Findings], *, samples: int, seed: int
+    images: Sequence[ImageRecord],
+    classes: ClassSet,
+    findings: Sequence[Findings],
+    *,
+    samples: int,
+    seed: int,
 ) -> dict[str, Any]:
-    """The figures of findings, one for each image of the data set, in its order; JSON-ready.
+    """mAP50 with its bootstrap interval and AP50 by class; JSON-ready.
 
-    Images of sources that label nothing are left out, since nothing can be counted on them.
+    Images of sources that label nothing are left out, since nothing can be counted on them. On each scan the best
+    FINDINGS are counted, whoever found them.
+
+    Args:
+        images: Of real scans.
+        classes: Those of the images and of the findings.
+        findings: One for each image, in their order.
+        samples: Of the bootstrap.
+        seed: Of the bootstrap.
     """
     pairs = [
-        (image, found) for image, found in zip(dataset.images, findings, strict=True) if image.labelled.any()
+        (image, best_of(found)) for image, found in zip(images, findings, strict=True) if image.labelled.any()
     ]
-    return brief_figures(collect(pairs, dataset.classes), samples=samples, seed=seed)
-
-
-def brief_figures(scored: Scored, *, samples: int, seed: int) -> dict[str, Any]:
-    """mAP50 with its bootstrap interval and AP50 by class; JSON-ready."""
+    scored = collect(pairs, classes)
     figures: Figures = compute(scored, samples=samples, seed=seed)
     return {
         "images": len(scored),
@@ -87,6 +99,17 @@ def brief_figures(scored: Scored, *, samples: int, seed: int) -> dict[str, Any]:
             if one.known and one.boxes
         },
     }
+
+
+def best_of(findings: Findings) -> Findings:
+    """The FINDINGS with the highest scores."""
+    return Findings(  # they are sorted by falling score
+        findings.boxes[:FINDINGS],
+        findings.scores[:FINDINGS],
+        findings.class_ids[:FINDINGS],
+        findings.is_anomaly[:FINDINGS],
+        findings.class_names,
+    )
 
 
 def _brief(average: Average) -> dict[str, Any]:
