@@ -40,6 +40,7 @@ def test_phases_follow_each_other(minimal: Path, step: int, size: int) -> None:
         ("phases.1.steps=7", lambda c: c.phases[1].steps == 7),
         ("data.train.0.simulated=true", lambda c: c.data.train[0].simulated),
         ("data.without=[a, b/1]", lambda c: c.data.without == ("a", "b/1")),
+        ("data.weights={a: 2, b/1: 0.5}", lambda c: c.data.weights == {"a": 2.0, "b/1": 0.5}),
         ("data.terms.a=none stated", lambda c: c.data.terms == {"a": "none stated"}),
         ("export.shapes=[[64, 96], [96, 64]]", lambda c: c.export.shapes == ((64, 96), (96, 64))),
         ("name='a=b'", lambda c: c.name == "a=b"),

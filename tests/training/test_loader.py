@@ -141,3 +141,29 @@ def test_data_without_a_box_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(DataSetError, match="none of the 1 images of 'e' has a box"):
         read_training_data(trained_on(config, document.write(tmp_path / "e.json")))
+
+
+def weighted(config: TrainConfig, group: str, weight: float, **changes) -> TrainConfig:
+    data = config.data.model_copy(update={"weights": {group: weight}, **changes})
+    return config.model_copy(update={"data": data})
+
+
+def test_a_weight_of_a_group_that_no_scan_has_is_refused(tmp_path: Path) -> None:
+    _, config = make_run(tmp_path)
+    with pytest.raises(DataSetError, match="no group 'site-c'"):
+        read_training_data(weighted(config, "site-c", 2.0))
+
+
+def test_a_weighted_group_may_be_left_out(tmp_path: Path) -> None:
+    _, config = make_run(tmp_path)
+    data = read_training_data(weighted(config, "site-b", 2.0, without=("site-b",)))
+    assert data.groups == ("site-a", "site-a/1", "site-a/2")
+
+
+def test_samples_follow_the_weights_of_groups(tmp_path: Path) -> None:
+    _, config = make_run(tmp_path, ["augment.enabled=false"])
+    only_b = samples_of(weighted(config, "site-b", 2.0, without=("site-a",)))
+    slots = [(step, slot) for step in range(20) for slot in range(config.optimiser.batch)]
+    known = {only_b[at].image.numpy().tobytes() for at in slots}
+    samples = samples_of(weighted(config, "site-b", 1e9))
+    assert {samples[at].image.numpy().tobytes() for at in slots[:12]} <= known

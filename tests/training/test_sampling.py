@@ -32,6 +32,14 @@ def test_full_balance_evens_the_classes_out() -> None:
     assert shares[:16].sum() == pytest.approx(shares[16:].sum())
 
 
+def test_weights_of_source_and_scanner_multiply() -> None:
+    items = [("a", None), ("b", "1"), ("b", "2")]
+    scans = tuple(image_record(i, [BAR], source=s, scanner=c) for i, (s, c) in enumerate(items))
+    weights = {"a": 3.0, "b": 2.0, "b/2": 4.0, "c": 9.0}
+    sampling = BalancedSampling(scans, balance=0.5, empty_weight=1.0, seed=0, group_weights=weights)
+    assert sampling.shares == pytest.approx([3 / 13, 2 / 13, 8 / 13])
+
+
 def test_a_scan_counts_by_its_rarest_class() -> None:
     both = (*records(16, 3, 0), image_record(99, [BAR, DISC]))
     shares = BalancedSampling(both, balance=1.0, empty_weight=1.0, seed=0).shares

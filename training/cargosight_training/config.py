@@ -53,6 +53,8 @@ class DataConfig(_Part):
     """0 draws every scan alike, 1 draws scans of rare classes in inverse proportion to their count."""
     empty_weight: Annotated[float, Field(ge=0.0)] = 0.5
     """Weight of a scan without a box beside one of the commonest class."""
+    weights: dict[str, Annotated[float, Field(gt=0.0)]] = Field(default_factory=dict)
+    """How much more often the scans of a group (``source`` or ``source/scanner``) are drawn than they would be."""
 
 
 class ModelConfig(_Part):

@@ -124,7 +124,7 @@ def only(dataset: DataSet, groups: Iterable[str]) -> DataSet:
     Raises:
         DataSetError: A group does not occur in the data set.
     """
-    chosen = _check_groups(dataset, groups)
+    chosen = _named_groups(dataset, groups)
     return replace(dataset, images=tuple(i for i in dataset.images if {i.source, i.group} & chosen))
 
 
@@ -134,7 +134,7 @@ def without(dataset: DataSet, groups: Iterable[str]) -> DataSet:
     Raises:
         DataSetError: A group does not occur in the data set, or nothing is left.
     """
-    dropped = _check_groups(dataset, groups)
+    dropped = _named_groups(dataset, groups)
     kept = tuple(i for i in dataset.images if not {i.source, i.group} & dropped)
     if not kept:
         raise DataSetError(
@@ -198,14 +198,23 @@ def merge(datasets: Sequence[DataSet]) -> DataSet:
     )
 
 
-def _check_groups(dataset: DataSet, groups: Iterable[str]) -> set[str]:
+def _named_groups(dataset: DataSet, groups: Iterable[str]) -> set[str]:
     chosen = set(groups)
     if not chosen:
         raise DataSetError(f"no group was named; data set {dataset.name!r} has {', '.join(dataset.groups)}")
-    for name in sorted(chosen):
+    check_groups(dataset, chosen)
+    return chosen
+
+
+def check_groups(dataset: DataSet, groups: Iterable[str]) -> None:
+    """Refuse names, as for `only`, that no image of the data set has.
+
+    Raises:
+        DataSetError: A group does not occur in the data set.
+    """
+    for name in sorted(groups):
         if name not in dataset.groups:
             raise DataSetError(
                 f"data set {dataset.name!r} has no group {name!r}"
                 f"{nearest_spelling(name, dataset.groups)}; it has {', '.join(dataset.groups)}"
             )
-    return chosen

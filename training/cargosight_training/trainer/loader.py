@@ -87,7 +87,11 @@ class TrainingSamples(Dataset[Item]):
     def __init__(self, config: TrainConfig, records: tuple[ImageRecord, ...], recipe: Recipe | None) -> None:
         self._config, self._records, self._recipe = config, records, recipe
         self._sampling = BalancedSampling(
-            records, balance=config.data.balance, empty_weight=config.data.empty_weight, seed=config.seed
+            records,
+            balance=config.data.balance,
+            empty_weight=config.data.empty_weight,
+            seed=config.seed,
+            group_weights=config.data.weights,
         )
 
     def __getitem__(self, at: Slot) -> Item:

@@ -12,7 +12,7 @@ from cargosight_training.config_changes import differences
 from cargosight_training.datasets.cache import PictureCache
 from cargosight_training.datasets.coco import read_coco
 from cargosight_training.datasets.locking import exclusive
-from cargosight_training.datasets.records import DataSet, merge, without
+from cargosight_training.datasets.records import DataSet, check_groups, merge, without
 from cargosight_training.export.contract import training_terms, with_inherited
 from cargosight_training.trainer.checkpoint import training_data_of
 from cargosight_training.trainer.journal import note
@@ -84,6 +84,8 @@ def read_training_data(config: TrainConfig) -> DataSet:
         DataSetError: a file is wrong, or nothing in them can be learnt.
     """
     data = merge(_read(config.data.train, config))
+    # Before any group is left out: a weighted group may be the one that is.
+    check_groups(data, config.data.weights)
     data = without(data, config.data.without) if config.data.without else data
     if not any(len(image.annotations) for image in data.images):
         raise DataSetError(
