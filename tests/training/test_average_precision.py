@@ -4,6 +4,7 @@ import io
 import numpy as np
 import pytest
 
+from cargosight_training.evaluation import bootstrap
 from cargosight_training.evaluation.average_precision import average_precisions, precision_at_recall, rank
 from cargosight_training.evaluation.bootstrap import (
     draw_weights,
@@ -140,6 +141,16 @@ def test_bootstrap_equals_drawing_the_scans_themselves():
             ours = weighted_average_precision(one, weights)[sample]
             # Copies of one scan tie in score; their order within the tie may move a point a little.
             assert ours == pytest.approx(average_precisions(again)[0], abs=0.02)
+
+
+def test_bootstrap_in_blocks_of_hits_is_the_same(monkeypatch):
+    ranked = ranked_of(random_pairs(9, 60))
+    weights = draw_weights(60, samples=20, seed=2)
+    whole = [weighted_average_precision(one, weights) for one in ranked]
+    assert max(int(one.hit[:, 0].sum()) for one in ranked) > 6
+    monkeypatch.setattr(bootstrap, "HITS_AT_ONCE", 3)
+    for one, expected in zip(ranked, whole, strict=True):
+        assert np.array_equal(weighted_average_precision(one, weights), expected)
 
 
 def test_the_interval_holds_the_figure_and_is_the_same_for_the_same_seed():

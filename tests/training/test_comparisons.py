@@ -103,6 +103,15 @@ def test_a_yolo_folder_reads_back_as_the_same_boxes(tmp_path):
         assert np.array(image.boxes).reshape(-1, 4) == pytest.approx(record.annotations.boxes, abs=1e-3)
 
 
+def test_a_smaller_set_leaves_nothing_of_the_one_before(tmp_path):
+    dataset = read_coco(make_dataset(tmp_path, (MadeSource("a", images=5),)))
+    write_yolo_folder(tmp_path / "yolo", {"train": dataset})
+    write_yolo_folder(tmp_path / "yolo", {"train": DataSet("less", dataset.classes, dataset.images[:2])})
+    assert len(read_yolo(tmp_path / "yolo", split="train")[0]) == 2
+    assert len(list((tmp_path / "yolo" / "labels" / "train").iterdir())) == 2
+    assert all(image.path.is_file() for image in dataset.images)  # the links went, not what they name
+
+
 def test_splits_of_different_classes_are_refused(tmp_path):
     one = DataSet("a", ClassSet(CLASSES), (image_record(1),))
     two = DataSet("b", ClassSet(CLASSES[:2]), (image_record(1, classes=CLASSES[:2]),))
@@ -232,13 +241,13 @@ def test_as_many_findings_of_a_scan_count_for_either_side():
     assert result["headline"]["map50"] == pytest.approx(1.0)
 
 
-def result_of(map50, *, rival=False, left_out=None, used=1800.0, sets=(VALIDATION,)):
+def result_of(map50, *, rival=False, left_out=None, used=1800.0, sets=(VALIDATION,), budget=1800.0, images=3):
     average = {"classes": ["bar"], "map50": map50, "map50_bootstrap95": None, "map": map50}
-    scored = {"images": 3, "boxes": 25, "headline": average, "all_classes": average, "classes": {}}
+    scored = {"images": images, "boxes": 25, "headline": average, "all_classes": average, "classes": {}}
     return {
         "rival": rival,
         "left_out": left_out,
-        "budget_cpu_seconds": 1800.0,
+        "budget_cpu_seconds": budget,
         "used_cpu_seconds": used,
         "scored": dict.fromkeys(sets, scored),
     }
@@ -254,11 +263,60 @@ def test_the_table_sets_each_run_beside_the_rival_of_the_same_data(tmp_path):
     (ours,) = [line for line in lines if line.startswith("| ours |")]
     assert "| 0.600 |" in ours  # mAP50 per CPU-hour after half an hour
     assert ours.endswith("| 3.00 times |")
-    assert [line.endswith("|  |") for line in lines if line.startswith("| ours without")] == [True, True]
+    # Beside the rival that was taught the left-out group, and in a table without any rival.
+    assert [line.endswith("|  |") for line in lines if line.startswith("| ours without")] == [True, False]
     assert any(line.startswith("## Left out (a/1): 3 images") for line in lines)
-    assert len({line.count("|") for line in lines if line.startswith("|")}) == 1
+    for part in (tmp_path / "table.md").read_text().split("## ")[1:]:
+        assert len({line.count("|") for line in part.splitlines() if line.startswith("|")}) == 1
     assert table([]).startswith("# At equal CPU time")
     assert slug("a b/1: c") == "a-b-1--c"
+
+
+def test_only_what_is_alike_shares_a_table_and_a_ratio(tmp_path):
+    both = (VALIDATION, LEFT_OUT)
+    write_result(tmp_path, "yolo", result_of(0.1, rival=True))
+    write_result(tmp_path, "longer", result_of(0.3, budget=7200.0))
+    write_result(tmp_path, "shorter", result_of(0.2, budget=900.0))
+    write_result(tmp_path, "other scans", result_of(0.4, images=99))
+    write_result(tmp_path, "without a/1", result_of(0.2, left_out="a/1", sets=both))
+    write_result(tmp_path, "without a/2", result_of(0.2, left_out="a/2", sets=both))
+    tables = (tmp_path / "table.md").read_text().split("## ")[1:]
+    rows = {
+        one.partition("\n")[0].partition(" images")[0]: [
+            line.split(" | ")[0].strip("| ") for line in one.splitlines() if line.count("|") > 4
+        ][2:]
+        for one in tables
+    }
+    assert rows == {
+        "Validation: 3": ["longer", "shorter", "without a/1", "without a/2", "yolo"],
+        "Validation: 99": ["other scans"],
+        "Left out (a/1): 3": ["without a/1"],
+        "Left out (a/2): 3": ["without a/2"],
+    }
+    lines = "".join(tables).splitlines()
+    assert [line.endswith("| larger budget |") for line in lines if line.startswith("| longer")] == [True]
+    assert [line.endswith("| 2.00 times |") for line in lines if line.startswith("| shorter")] == [True]
+
+
+def test_a_kept_run_of_the_rival_is_not_scored_with_other_options(tmp_path):
+    words = ["--train", "t.json", "--val", "v.json", "--out", str(tmp_path)]
+    task = SimpleNamespace(training=[1, 2, 3])
+    args = rival_yolo.make_parser().parse_args(words)
+    trained = {"budget_cpu_seconds": args.cpu_seconds, "settings": {**rival_yolo._asked(args), "images": 3}}
+    (tmp_path / "trained.json").write_text(json.dumps(trained))
+    (tmp_path / "last.pt").touch()
+    assert rival_yolo._train_once(args, task, tmp_path) == trained
+    for changed, said in (
+        (["--nms-iou", "0.5"], "nms_iou 0.7 and not 0.5"),
+        (["--size", "320"], "size 416 and not 320"),
+        (["--cpu-seconds", "60"], "cpu_seconds 7200.0 and not 60.0"),
+    ):
+        other = rival_yolo.make_parser().parse_args([*words, *changed])
+        with pytest.raises(UsageError, match=said):
+            rival_yolo._train_once(other, task, tmp_path)
+    task.training.pop()
+    with pytest.raises(UsageError, match="images 3 and not 2"):
+        rival_yolo._train_once(args, task, tmp_path)
 
 
 # Our own side.

@@ -106,6 +106,17 @@ def test_a_summary_for_the_terminal(model, tmp_path, capsys):
     assert "knife" not in out.split("note:")[0]
 
 
+def test_detection_rates_with_too_few_negatives_are_marked(model, tmp_path, capsys):
+    run(model, "--data", write_data(tmp_path), "--samples", 0)
+    few = capsys.readouterr().out
+    (row,) = [line for line in few.splitlines() if line.startswith("bar ")]
+    assert row.count("%*") == 3  # folds of 4 of 5 parts of 8 or 12 scans without a bar
+    assert "* too few scans without the class" in few
+    run(model, "--data", write_data(tmp_path, name="more", clean=160), "--samples", 0)
+    more = capsys.readouterr().out
+    assert "*" not in more
+
+
 def test_groups_are_chosen_and_left_out_across_files(model, tmp_path, capsys):
     data = [write_data(tmp_path, name="one"), write_data(tmp_path, name="two")]
     document = figures(capsys, model, "--data", *data, "--only", "site/0", "--only", "clean")
@@ -160,7 +171,7 @@ def test_points_of_an_older_file_are_replaced_and_kept_on_failure(model, tmp_pat
     with pytest.raises(CatalogError, match="belong to the model file"):
         run(model, "--data", tmp_path / "bags.json")
     few = write_data(tmp_path, name="few", items=1, clean=0)
-    with pytest.raises(DataSetError, match="no operating points were chosen"):
+    with pytest.raises(DataSetError, match="0 clean scans found in 'few'"):
         run(model, "--data", few, "--choose-operating-points", "--samples", 0)
     assert path.read_text() == old
     run(model, "--data", tmp_path / "bags.json", "--choose-operating-points", "--samples", 0)
@@ -170,8 +181,11 @@ def test_points_of_an_older_file_are_replaced_and_kept_on_failure(model, tmp_pat
 
 def test_no_points_without_clean_scans(model, tmp_path):
     data = write_data(tmp_path, items=1, clean=0)
-    with pytest.raises(DataSetError, match="no operating points were chosen: 0 clean scans found"):
-        run(model, "--data", data, "--choose-operating-points")
+    (tmp_path / "images" / "bags" / "0.png").write_bytes(b"nothing")  # it is told before any scan is read
+    for option, wanted in (("--choose-operating-points", 2), ("--null-projections", 1)):
+        with pytest.raises(DataSetError, match=f"0 clean scans found in 'bags', expected {wanted} or more"):
+            run(model, "--data", data, option, "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
     assert not (tmp_path / "blobs.points.json").exists()
 
 

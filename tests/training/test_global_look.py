@@ -41,7 +41,7 @@ def test_equal_looks_give_nothing_away():
     assert 0.35 < look_auc(looks, *split(60)).auc < 0.65
 
 
-def test_what_is_in_the_middle_alone_is_no_look_when_means_agree():
+def test_identical_features_tie_at_one_half():
     looks = np.zeros((40, 27))  # identical features, so every score ties
     assert look_auc(looks, *split(20)).auc == 0.5
 

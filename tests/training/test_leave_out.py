@@ -274,6 +274,20 @@ def test_finished_runs_and_groups_are_kept(bench, monkeypatch, capsys):
     assert bench.document == before == json.loads(capsys.readouterr().out.splitlines()[-1])
 
 
+def test_other_labels_are_scored_again_without_training(bench):
+    bench.run()
+    assert bench.document["groups"]["site/1"]["ratios"]["headline"]["ratio"] == pytest.approx(1.0)
+    before = bench.document["groups"]["site/1"]
+    bench.trained.clear()
+    document = json.loads(bench.val_file.read_text())
+    for row in document["annotations"]:
+        row["bbox"] = [0, 0, 10, 10]
+    bench.val_file.write_text(json.dumps(document))
+    bench.run()
+    assert bench.trained == []
+    assert bench.document["groups"]["site/1"] != before
+
+
 def test_further_groups_join_the_finished_ones(bench):
     bench.run("--groups", "site/1")
     bench.run("--groups", "site/1,other")

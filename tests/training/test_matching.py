@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 
 from cargosight_models.errors import DataSetError
 from cargosight_training.evaluation.matching import IOU_THRESHOLDS, match, pairwise_iou
-from cargosight_training.evaluation.scored import Scored
 from tests.made.datasets import findings_of, image_record, random_pairs, scored_of
 
 BOX = (10.0, 10.0, 50.0, 30.0)
@@ -78,20 +77,6 @@ def test_origins_are_not_mixed():
         scored_of(*pairs)
     with pytest.raises(DataSetError, match="no images to score"):
         scored_of()
-
-
-@settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 10_000), data=st.data())
-def test_a_subset_is_judged_as_if_it_stood_alone(seed, data):
-    pairs = random_pairs(seed, 12, distinct_scores=False)
-    keep = np.array(data.draw(st.lists(st.booleans(), min_size=12, max_size=12)))
-    keep[0] = True
-    part = match(scored_of(*pairs)).subset(keep)
-    alone = match(scored_of(*(pair for pair, kept in zip(pairs, keep, strict=True) if kept)))
-    for name in ("counted", "hit", "score_by_iou", "score_by_centre"):
-        assert np.array_equal(getattr(part, name), getattr(alone, name)), name
-    assert isinstance(part.scored, Scored)
-    assert np.array_equal(part.scored.scan_scores, alone.scored.scan_scores)
 
 
 @settings(max_examples=25, deadline=None)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from cargosight_models.errors import DataSetError
 from cargosight_models.operating_points import Sidecar
 from cargosight_training.evaluation.matching import match
-from cargosight_training.evaluation.operating_points import choose, fit
+from cargosight_training.evaluation.operating_points import choose, deal_folds, fit
 from tests.made.datasets import CLASSES, findings_of, image_record, random_pairs, scored_of
 
 BOX = (10.0, 10.0, 50.0, 30.0)
@@ -98,7 +98,35 @@ def test_bags_with_an_item_are_not_clean_but_are_negatives_of_other_classes():
     without, with_them = points_of(clean_bags(rng, 100)), points_of(clean_bags(rng, 100) + with_disc)
     assert with_them["pfa=0.1"].measured["clean_scans"]["of"] == 100
     assert with_them["pfa=0.1"].measured["classes"]["bar"]["pfa"]["of"] == 150
-    assert with_them["pfa=0.1"].thresholds["bar"] > without["pfa=0.1"].thresholds["bar"] - 0.05
+    # A third of the scans without a bar scores 0.95, so that no lower threshold keeps the quantile.
+    assert without["pfa=0.1"].thresholds["bar"] < 0.999
+    assert with_them["pfa=0.1"].thresholds["bar"] > 0.95
+
+
+def test_scans_on_which_the_model_can_make_no_alarm_are_not_clean():
+    rng = np.random.default_rng(8)
+    own = clean_bags(rng, 100, labelled=["bar"], classes=["bar"])
+    # Another source labels only what this model does not know.
+    foreign = [
+        (image_record(1000 + n, source="foreign", labelled=["ring"]), findings_of([], classes=["bar"]))
+        for n in range(900)
+    ]
+    own = [(image, findings_of([("bar", float(rng.random()), STRAY)], classes=["bar"])) for image, _ in own]
+    alone, diluted = points_of(own)["pfa=0.05"], points_of(own + foreign)["pfa=0.05"]
+    assert diluted.thresholds == alone.thresholds
+    assert diluted.measured["clean_scans"]["of"] == 100
+    assert list(diluted.measured["clean_scans"]["by_source"]) == ["clean"]
+
+
+@pytest.mark.parametrize("sources", [2, 3, 4, 7])
+def test_clean_scans_never_share_one_fold(sources):
+    rng = np.random.default_rng(9)
+    pairs = [pair for n in range(sources) for pair in clean_bags(rng, 1, source=f"s{n}", start=n)]
+    pairs += bags_with_items(rng, 10)
+    for seed in range(20):
+        folds = deal_folds(scored_of(*pairs), seed)[:sources]
+        assert np.ptp(np.bincount(folds, minlength=min(sources, 5))) <= 1
+    assert points_of(pairs)["pfa=0.05"].measured["folds"] == min(sources, 5)
 
 
 def test_what_was_covered_is_told_by_source():
@@ -140,7 +168,7 @@ def test_rates_are_measured_on_scans_that_did_not_fit_them():
 def test_without_clean_scans_there_is_no_point():
     rng = np.random.default_rng(8)
     for pairs in (bags_with_items(rng, 20), bags_with_items(rng, 20) + clean_bags(rng, 1)):
-        with pytest.raises(DataSetError, match="a clean scan has no box"):
+        with pytest.raises(DataSetError, match="a clean scan is one without a box"):
             points_of(pairs)
 
 

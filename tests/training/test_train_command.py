@@ -17,6 +17,7 @@ from cargosight_training.config import load_config
 from cargosight_training.datasets.locking import exclusive
 from cargosight_training.trainer import checkpoint, loop, validation
 from cargosight_training.trainer.journal import read_rows
+from cargosight_training.trainer.run import read_training_data, read_validation_data
 from cargosight_training.trainer.run_folder import RunFolder
 from cargosight_training.trainer.stopping import StopRequest
 from tests.made.runs import make_run
@@ -176,6 +177,47 @@ def test_fresh_deletes_the_run_and_nothing_else(tmp_path: Path, no_export: None)
     assert (run.path / "mine.txt").exists()
     assert not run.sheet.exists()
     assert not (run.path / "tensorboard").exists()
+
+
+def test_a_run_cannot_be_resumed_to_fewer_steps_than_it_has_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], no_export: None
+) -> None:
+    _, run = train(tmp_path, "data.val=[]")
+    assert train(tmp_path, "--resume", "data.val=[]", "phases=[{steps: 2, size: 64}]")[0] == 2
+    assert "has done 4 steps, and the phases now end at 2" in capsys.readouterr().err
+    assert checkpoint.load(run.checkpoint)["step"] == 4
+
+
+def test_weights_in_place_of_a_checkpoint_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], no_export: None
+) -> None:
+    _, run = train(tmp_path, "data.val=[]")
+    run.best_weights.replace(run.checkpoint)
+    for more in ([], ["--resume"]):
+        assert train(tmp_path, "data.val=[]", *more)[0] == 2
+        said = capsys.readouterr().err
+        assert "holds no run that can go on: it lacks average" in said
+        assert "Traceback" not in said
+
+
+def test_validation_images_that_are_trained_on_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, config = make_run(tmp_path)
+    file = config.data.train[0].file
+    code, run = train(tmp_path, f"data.val=[{{file: {file}}}]")
+    assert code == 2
+    assert "14 of the 14 validation images of 'train' are trained on, too" in capsys.readouterr().err
+    assert not run.config.exists()
+
+
+def test_simulated_validation_files_are_simulated(tmp_path: Path) -> None:
+    _, config = make_run(tmp_path)
+    file = config.data.val[0].model_copy(update={"simulated": True})
+    config = config.model_copy(update={"data": config.data.model_copy(update={"val": (file,)})})
+    data = read_validation_data(config, read_training_data(config).classes)
+    assert data is not None
+    assert {image.origin for image in data.images} == {"simulated"}
 
 
 def test_there_must_be_a_run_to_resume(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

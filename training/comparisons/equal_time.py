@@ -25,6 +25,7 @@ from cargosight_training.config import PhaseConfig, TrainConfig, find_config, lo
 from cargosight_training.datasets.records import DataSet
 from cargosight_training.evaluation.bootstrap import SAMPLES
 from cargosight_training.evaluation.run import inspect_dataset, open_inspector
+from cargosight_training.trainer.run import read_training_data
 
 PROBE_STEPS = 30
 """Steps of each phase that are measured."""
@@ -100,7 +101,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train and score every variant that has no result yet.
+    """Train every variant that is not trained yet, and score all of them.
 
     Raises:
         CargosightError: An option, a setting or the data is wrong, or a run fails.
@@ -151,7 +152,7 @@ def train_and_score(name: str, config: TrainConfig, args: argparse.Namespace) ->
             "batch": config.optimiser.batch,
             "phases": phases,
             "cpu_seconds_per_step": paces,
-            "images": len(task.training),
+            "images": len(read_training_data(child.config)),
         },
         "scored": {set_name: _scored(child, dataset, args) for set_name, dataset in task.scored.items()},
     }

@@ -211,10 +211,14 @@ def _train_once(args: argparse.Namespace, task: Task, folder: Path) -> dict[str,
     note, weights = folder / "trained.json", folder / "last.pt"
     if note.is_file() and weights.is_file():
         trained: dict[str, Any] = json.loads(note.read_text(encoding="utf-8"))
-        if trained["budget_cpu_seconds"] != args.cpu_seconds:
+        kept = {"cpu_seconds": trained["budget_cpu_seconds"], **trained["settings"]}
+        asked = {"cpu_seconds": args.cpu_seconds, **_asked(args), "images": len(task.training)}
+        other = [
+            f"{key} {kept.get(key)} and not {value}" for key, value in asked.items() if kept.get(key) != value
+        ]
+        if other:
             raise UsageError(
-                f"{folder} holds a run of {trained['budget_cpu_seconds']:g} CPU-seconds, {args.cpu_seconds:g} were "
-                "asked for: name another folder, or delete that one"
+                f"{folder} holds a run with {', '.join(other)}: name another folder, or delete that one"
             )
         sys.stderr.write(f"the finished run in {folder} is kept\n")
         return trained
@@ -251,9 +255,7 @@ def _train_once(args: argparse.Namespace, task: Task, folder: Path) -> dict[str,
         "budget_cpu_seconds": args.cpu_seconds,
         "used_cpu_seconds": budget.used,
         "settings": {
-            **{key: getattr(args, key) for key in ("model", "size", "batch", "workers", "cache")},
-            "seed": args.seed,
-            "nms_iou": args.nms_iou,
+            **_asked(args),
             "epochs": int(model.trainer.epoch) + 1,
             "images": len(task.training),
             "with_setup_cpu_seconds": stopwatch.cpu,
@@ -264,6 +266,13 @@ def _train_once(args: argparse.Namespace, task: Task, folder: Path) -> dict[str,
     Path(model.trainer.last).replace(weights)
     note.write_text(json.dumps(trained, indent=1) + "\n", encoding="utf-8")
     return trained
+
+
+def _asked(args: argparse.Namespace) -> dict[str, Any]:
+    """The options that make one run differ from another."""
+    return {
+        key: getattr(args, key) for key in ("model", "size", "batch", "workers", "cache", "seed", "nms_iou")
+    }
 
 
 def _predict(weights: Path, dataset: DataSet, args: argparse.Namespace) -> Iterator[Findings]:

@@ -9,7 +9,7 @@ from typing import Any
 from cargosight_inference.findings import Findings
 from cargosight_models.labels import ClassSet
 from cargosight_training.datasets.coco import merge, only, read_coco, without
-from cargosight_training.datasets.records import DataSet, ImageRecord
+from cargosight_training.datasets.records import DataSet, ImageRecord, check_apart
 from cargosight_training.evaluation.figures import Average, Figures, compute
 from cargosight_training.evaluation.scored import collect
 
@@ -52,10 +52,12 @@ def read_task(
         left_out: The group, None for none.
 
     Raises:
-        DataSetError: A file is wrong, a class is not in the training files, or there is no such group.
+        DataSetError: A file is wrong, a class is not in the training files, there is no such group, or a validation
+            image is trained on.
     """
     train = merge([read_coco(path, images_dir=folder) for path, folder in training])
     val = merge([read_coco(path, images_dir=images, classes=train.classes) for path in validation])
+    check_apart(train, val)
     scored = {VALIDATION: val}
     if left_out is not None:
         scored[LEFT_OUT] = only(merge([train, val]), [left_out])
@@ -141,17 +143,12 @@ def slug(name: str) -> str:
 
 
 def table(results: Sequence[Mapping[str, Any]]) -> str:
-    """All results as Markdown: one table for each image set, with the ratio to each rival."""
+    """All results as Markdown: one table for each set of scored images, with the ratio to each rival."""
     lines = ["# At equal CPU time", ""]
-    rivals = [result for result in results if result["rival"]]
-    for name in (VALIDATION, LEFT_OUT):
-        rows = [result for result in results if name in result["scored"]]
-        if not rows:
-            continue
+    for name, rows in _alike(results):
         scored = rows[0]["scored"][name]
-        group = (
-            "" if name == VALIDATION else f" ({', '.join(sorted({str(row['left_out']) for row in rows}))})"
-        )
+        group = "" if name == VALIDATION else f" ({rows[0]['left_out']})"
+        rivals = [row for row in rows if row["rival"]]
         lines += [
             f"## {name.capitalize()}{group}: {scored['images']} images, {scored['boxes']} boxes, "
             f"{len(scored['headline']['classes'])} classes with 20 boxes or more",
@@ -167,6 +164,18 @@ def table(results: Sequence[Mapping[str, Any]]) -> str:
     )
     lines += ["training are not counted.", ""]
     return "\n".join(lines)
+
+
+def _alike(results: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[Mapping[str, Any]]]]:
+    """Results that were scored on the same images and boxes, by the name of the image set."""
+    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for name in (VALIDATION, LEFT_OUT):
+        for result in results:
+            if name in result["scored"]:
+                scored = result["scored"][name]
+                group = result["left_out"] if name == LEFT_OUT else None
+                groups.setdefault((name, group, scored["images"], scored["boxes"]), []).append(result)
+    return [(key[0], rows) for key, rows in groups.items()]
 
 
 def _row(result: Mapping[str, Any], name: str, rivals: Sequence[Mapping[str, Any]]) -> str:
@@ -188,9 +197,11 @@ def _row(result: Mapping[str, Any], name: str, rivals: Sequence[Mapping[str, Any
 
 
 def _ratio(result: Mapping[str, Any], rival: Mapping[str, Any], name: str) -> str:
-    """How many times the rival's mAP50, where both left the same group out and are not the same."""
-    if result["rival"] or name not in rival["scored"] or result["left_out"] != rival["left_out"]:
+    """How many times the rival's mAP50, where both left the same group out and ours had no larger budget."""
+    if result["rival"] or result["left_out"] != rival["left_out"]:
         return ""
+    if result["budget_cpu_seconds"] > rival["budget_cpu_seconds"]:
+        return "larger budget"
     own, other = (one["scored"][name]["headline"]["map50"] for one in (result, rival))
     return "-" if own is None or not other else f"{own / other:.2f} times"
 

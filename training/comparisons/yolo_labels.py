@@ -5,6 +5,7 @@ is therefore taught as one without it. That is a loss the format brings with it,
 """
 
 import os
+import shutil
 from pathlib import Path
 
 import yaml
@@ -16,7 +17,7 @@ def write_yolo_folder(folder: Path, splits: dict[str, DataSet]) -> Path:
     """Write `images/<split>` (symbolic links), `labels/<split>` and `data.yaml`; returns the last.
 
     Args:
-        folder: Made where missing; what lies in it is written over.
+        folder: Made where missing; earlier pictures and labels of the same splits are removed.
         splits: Data sets of the same classes by the name that data.yaml gives them, such as train and val.
     """
     classes = next(iter(splits.values())).classes
@@ -26,12 +27,12 @@ def write_yolo_folder(folder: Path, splits: dict[str, DataSet]) -> Path:
                 f"the split {split} has the classes {dataset.classes.names}, not {classes.names}"
             )
         pictures, labels = folder / "images" / split, folder / "labels" / split
-        pictures.mkdir(parents=True, exist_ok=True)
-        labels.mkdir(parents=True, exist_ok=True)
+        for of_split in (pictures, labels):  # what an earlier, larger set left there would be taught, too
+            shutil.rmtree(of_split, ignore_errors=True)
+            of_split.mkdir(parents=True)
         for number, image in enumerate(dataset.images):
             stem = f"{number:06d}"
             link = pictures / f"{stem}{image.path.suffix.lower()}"
-            link.unlink(missing_ok=True)
             link.symlink_to(os.path.abspath(image.path))  # noqa: PTH100 - resolve() would follow further links
             (labels / f"{stem}.txt").write_text(label_text(image), encoding="utf-8")
     settings = {

@@ -17,11 +17,11 @@ from cargosight_training.datasets.coco import merge, only, read_coco, without
 from cargosight_training.datasets.records import DataSet
 from cargosight_training.evaluation.bootstrap import SAMPLES
 from cargosight_training.evaluation.figures import Average, ClassFigures
-from cargosight_training.evaluation.intervals import Rate
 from cargosight_training.evaluation.null_projection import NullProjections
-from cargosight_training.evaluation.rates import WANTED_PFA
+from cargosight_training.evaluation.operating_points import CLEAN
+from cargosight_training.evaluation.rates import WANTED_PFA, DetectionRate
 from cargosight_training.evaluation.results import REFERENCE_PFA, Evaluation, Part, describe, evaluate
-from cargosight_training.evaluation.run import open_inspector
+from cargosight_training.evaluation.run import count_clean, open_inspector
 
 SUMMARY = "Measure a model on labelled scans; choose its operating points."
 
@@ -108,6 +108,13 @@ def run(args: argparse.Namespace) -> int:
 def _evaluate(args: argparse.Namespace, dataset: DataSet) -> tuple[Evaluation, Path]:
     """The evaluation, with a bar on the terminal, and the model file's path."""
     inspector = open_inspector(args.model)
+    clean = count_clean(dataset, inspector.contract.classes)
+    wanted = max(2 * args.choose_operating_points, args.null_projections)
+    if clean < wanted:
+        raise DataSetError(
+            f"{clean} clean scans found in {dataset.name!r}, expected {wanted} or more: {CLEAN}; add scans of bags "
+            "without items, or leave --choose-operating-points and --null-projections out"
+        )
     if args.out is not None:  # a folder that cannot be made is better known before the scoring than after it
         args.out.mkdir(parents=True, exist_ok=True)
     bar = Progress()
@@ -278,19 +285,29 @@ def _share(counted: Mapping[str, Any]) -> str:
 def _table(part: Part) -> list[str]:
     names = [one.name for one in part.figures.classes] or ["class"]
     width = max(len(name) for name in [*names, "class"])
-    pd = "  ".join(f"PD@{pfa:.0%}".rjust(7) for pfa in WANTED_PFA)
+    pd = "  ".join(f"PD@{pfa:.0%} ".rjust(8) for pfa in WANTED_PFA)
     lines = [f"{'class':<{width}}  boxes   AP50     AP  {pd}  scan AUC  look AUC"]
-    lines += [_class_row(one, width) for one in part.figures.classes if one.known and one.scans]
+    shown = [one for one in part.figures.classes if one.known and one.scans]
+    lines += [_class_row(one, width) for one in shown]
+    if any(rate.too_few_negatives for one in shown for rate in one.rates.total):
+        lines.append(
+            "* too few scans without the class for that false-alarm rate: more of them would alarm than it says"
+        )
     return lines
 
 
 def _class_row(one: ClassFigures, width: int) -> str:
-    rates = [rate.detected for rate in one.rates.total] or [Rate(0, 0)] * len(WANTED_PFA)
-    pd = "  ".join(("-" if rate.value is None else f"{rate.value:.1%}").rjust(7) for rate in rates)
+    pd = "  ".join(_detected(rate).rjust(8) for rate in one.rates.total or [None] * len(WANTED_PFA))
     look = None if one.look is None else one.look.auc
     figures = "  ".join(_number(value).rjust(5) for value in (one.ap50, one.ap))
     aucs = "  ".join(_number(value).rjust(8) for value in (one.scan_auc, look))
     return f"{one.name:<{width}}  {one.boxes:>5}  {figures}  {pd}  {aucs}"
+
+
+def _detected(rate: DetectionRate | None) -> str:
+    if rate is None or rate.detected.value is None:
+        return "- "
+    return f"{rate.detected.value:.1%}{'*' if rate.too_few_negatives else ' '}"
 
 
 def _number(value: float | None) -> str:

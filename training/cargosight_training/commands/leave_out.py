@@ -1,6 +1,7 @@
 """`cargosight leave-out`: how much precision remains on scanners and sources that were never trained on."""
 
 import argparse
+import hashlib
 import json
 import shutil
 import sys
@@ -213,9 +214,13 @@ def scored_group(
     """
     left = only(material.everything, [group])
     unseen = np.array([image.path in material.unseen for image in left.images], dtype=np.bool_)
+    elsewhere = _boxes_by_class(without(material.training, [group]))
     key = {
         "models": [file_fingerprint(held_out.model), file_fingerprint(full.model)],
         "images": [str(image.path) for image in left.images],
+        "unseen": unseen.tolist(),
+        "labels": _digest_of_labels(left),
+        "elsewhere": dict(sorted(elsewhere.items())),
         "rules": asdict(rules),
         "samples": samples,
         "seed": seed,
@@ -230,7 +235,7 @@ def scored_group(
         _found_by(held_out, left),
         _found_by(full, left),
         unseen=unseen,
-        elsewhere=_boxes_by_class(without(material.training, [group])),
+        elsewhere=elsewhere,
         rules=rules,
         samples=samples,
         seed=seed,
@@ -342,6 +347,16 @@ def _found_by(child: "ChildRun", dataset: DataSet) -> Scored:
 def _boxes_by_class(dataset: DataSet) -> Counter[str]:
     names = dataset.classes.names
     return Counter(names[place] for image in dataset.images for place in image.annotations.class_ids.tolist())
+
+
+def _digest_of_labels(dataset: DataSet) -> str:
+    """SHA-256 of the class names and of each image's boxes, class ids and label mask, in order."""
+    digest = hashlib.sha256(json.dumps(dataset.classes.names).encode())
+    for image in dataset.images:
+        for column in (image.annotations.boxes, image.annotations.class_ids, image.labelled):
+            digest.update(f"{column.shape}".encode())
+            digest.update(np.ascontiguousarray(column).tobytes())
+    return digest.hexdigest()
 
 
 def _without_samples(score: GroupScore) -> dict[str, Any]:

@@ -198,6 +198,22 @@ def merge(datasets: Sequence[DataSet]) -> DataSet:
     )
 
 
+def check_apart(training: DataSet, validation: DataSet) -> None:
+    """Refuse image files that are both trained on and validated on: every figure on them would flatter.
+
+    Raises:
+        DataSetError: The message counts them and names the first.
+    """
+    trained = {image.path.absolute() for image in training.images}
+    both = [image.path for image in validation.images if image.path.absolute() in trained]
+    if both:
+        raise DataSetError(
+            f"{len(both)} of the {len(validation)} validation images of {validation.name!r} are trained on, too "
+            f"(the first: {both[0]}), and figures on them would flatter: take them out of one of the two annotation "
+            "files"
+        )
+
+
 def _named_groups(dataset: DataSet, groups: Iterable[str]) -> set[str]:
     chosen = set(groups)
     if not chosen:

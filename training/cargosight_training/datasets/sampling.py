@@ -24,7 +24,7 @@ class BalancedSampling:
         records: the scans.
         balance: 0 draws all alike, 1 in full inverse proportion.
         empty_weight: weight of a scan without a box.
-        group_weights: weights above 0 of sources and of scanners, by ``source`` or ``source/scanner``; 1 for all others.
+        group_weights: weights above 0 by ``source`` or ``source/scanner``; 1 for all others.
         seed: of the run.
 
     Raises:

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cargosight_models.geometry import DoubleArray
+from cargosight_models.geometry import BoolArray, DoubleArray, IndexArray
 from cargosight_training.evaluation.average_precision import RECALL_POINTS, RankedClass
 
 SAMPLES = 1000
+HITS_AT_ONCE = 512
+"""So many columns the largest table has, one row for each scan."""
 
 
 @dataclass(frozen=True)
@@ -82,14 +84,7 @@ def weighted_average_precision(ranked: RankedClass, weights: DoubleArray, thresh
     boxes = weights @ ranked.boxes_of
     hit = ranked.hit[:, threshold]
     places = np.flatnonzero(hit)
-    # false_above[n, k]: false findings of image n ranked between hits k - 1 and k, so that one matrix product
-    # serves every sample.
-    false_above = np.zeros((weights.shape[1], len(places)))
-    false_rows = np.flatnonzero(~hit)
-    next_hit = np.searchsorted(places, false_rows)
-    ahead = next_hit < len(places)
-    np.add.at(false_above, (ranked.image[false_rows[ahead]], next_hit[ahead]), 1.0)
-    false_count = np.cumsum(weights @ false_above, axis=1)
+    false_count = np.cumsum(_false_between(ranked.image, hit, places, weights), axis=1)
     hit_count = np.cumsum(weights[:, ranked.image[places]], axis=1)
     total = hit_count + false_count
     precision = np.divide(hit_count, total, out=np.zeros_like(total), where=total > 0)
@@ -100,3 +95,23 @@ def weighted_average_precision(ranked: RankedClass, weights: DoubleArray, thresh
         place = np.searchsorted(hit_count[sample] / boxes[sample], RECALL_POINTS, side="left")
         values[sample] = padded[sample, place].mean()
     return values
+
+
+def _false_between(
+    image: IndexArray, hit: BoolArray, places: IndexArray, weights: DoubleArray
+) -> DoubleArray:
+    """Weights (B, K) of the false findings that are ranked between hits k - 1 and k, in each sample.
+
+    One matrix product serves every sample; hits go by in blocks, so that a large archive needs no table of all scans
+    by all hits.
+    """
+    false_rows = np.flatnonzero(~hit)
+    next_hit = np.searchsorted(places, false_rows)
+    between = np.empty((len(weights), len(places)))
+    for first in range(0, len(places), HITS_AT_ONCE):
+        last = min(first + HITS_AT_ONCE, len(places))
+        inside = (next_hit >= first) & (next_hit < last)
+        of_image = np.zeros((weights.shape[1], last - first))
+        np.add.at(of_image, (image[false_rows[inside]], next_hit[inside] - first), 1.0)
+        between[:, first:last] = weights @ of_image
+    return between

@@ -7,7 +7,7 @@ detection rate asks of each box whether any finding of its class at or above a s
 0.5, or has its centre in it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -40,19 +40,6 @@ class Matched:
     hit: BoolArray
     score_by_iou: FloatArray
     score_by_centre: FloatArray
-
-    def subset(self, keep: BoolArray) -> "Matched":
-        """The images in `keep` (N,) bool; a match never crosses images, so none is computed again."""
-        findings = keep[self.scored.findings.image]
-        truths = keep[self.scored.truths.image]
-        return replace(
-            self,
-            scored=self.scored.subset(keep),
-            counted=self.counted[findings],
-            hit=self.hit[findings],
-            score_by_iou=self.score_by_iou[truths],
-            score_by_centre=self.score_by_centre[truths],
-        )
 
 
 def match(scored: Scored) -> Matched:

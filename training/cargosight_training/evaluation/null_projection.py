@@ -28,6 +28,7 @@ from cargosight_training.evaluation.intervals import Rate
 from cargosight_training.evaluation.matching import Matched
 from cargosight_training.evaluation.null_pictures import PIECES, NullPair, null_pairs
 from cargosight_training.evaluation.operating_points import (
+    CLEAN,
     cross_fitted_thresholds,
     deal_folds,
     thresholds_of,
@@ -160,8 +161,8 @@ def measure_null_projections(
     rows = np.flatnonzero(scored.clean)
     if scored.origin != "real" or not len(rows):
         raise DataSetError(
-            f"null projections need clean real scans, found {len(rows)} clean {scored.origin} ones: add scans "
-            "without a box, of a source that labels something"
+            f"null projections need clean real scans, found {len(rows)} clean {scored.origin} ones; a clean scan is "
+            f"{CLEAN}"
         )
     pairs = null_pairs(scored.images, rows, subject=inspector.subject, seed=seed)
     kept, nothing, decoys = _inspect(inspector, pairs, total=2 * len(rows), progress=progress)
@@ -274,7 +275,7 @@ def _rows(
         scores: For each variant (M, C).
         thresholds: (M, C).
     """
-    labelled = scored.labelled[rows] & scored.known
+    labelled = scored.checked[rows]
     sources = np.array([scored.images[row].source for row in rows.tolist()])
     before: BoolArray | None = None
     table = []

@@ -3,7 +3,7 @@
 What an operator means by a false-alarm rate of 5 % is that 5 % of clean bags are stopped. So one false-alarm
 quantile q is common to all classes; the threshold of class c is the score that a share q of the scans without
 c passes; and q is the greatest for which at most the wanted share of the *clean* scans (no box at all, from a
-source that labels something) alarms for any class that its source labels. No source labels every class: how
+source that labels a class of the model) alarms for any class that its source labels. No source labels every class: how
 many classes each clean scan was checked for is stated beside the rate.
 """
 
@@ -30,8 +30,9 @@ from cargosight_training.evaluation.scored import Scored, clean_scans
 
 DEFINITION = (
     "thresholds at one common false-alarm quantile of every class, chosen so that at most the wanted share "
-    "of clean scans alarms for any class their source labels; rates are cross-fitted over five folds of scans"
+    "of clean scans alarms for any class their source labels; rates are cross-fitted over folds of scans"
 )
+CLEAN = "one without a box, from a source that labels a class that the model knows"
 
 
 @dataclass(frozen=True)
@@ -57,24 +58,24 @@ class Fit:
         return np.array([threshold.value for threshold in self.thresholds], dtype=np.float32)
 
 
-def fit(scan_scores: FloatArray, labelled: BoolArray, present: BoolArray, wanted_pfa: float) -> Fit:
+def fit(scan_scores: FloatArray, checked: BoolArray, present: BoolArray, wanted_pfa: float) -> Fit:
     """Choose thresholds.
 
     Args:
         scan_scores: (N, C) float32, greatest score by scan and class.
-        labelled: (N, C) bool.
-        present: (N, C) bool.
+        checked: (N, C) bool, the source of the scan labels the class and the model knows it.
+        present: (N, C) bool, the scan has a box of the class, known or not.
         wanted_pfa: The wanted share of clean scans that alarm, in (0, 1).
 
     Raises:
         DataSetError: There is no clean scan.
     """
-    negative = labelled & ~present
-    clean = clean_scans(labelled, present)
+    negative = checked & ~present
+    clean = clean_scans(checked, present)
     if not clean.any():
         raise DataSetError(
-            "there is no clean scan (one without a box, from a source that labels something), so no rate "
-            "of false alarms on clean bags can be fitted; add scans of bags without items"
+            f"there is no clean scan ({CLEAN}), so no rate of false alarms on clean bags can be "
+            "fitted; add scans of bags without items"
         )
     columns = [scan_scores[negative[:, class_id], class_id] for class_id in range(scan_scores.shape[1])]
     allowed = allowed_alarms(int(clean.sum()), wanted_pfa)
@@ -85,7 +86,7 @@ def fit(scan_scores: FloatArray, labelled: BoolArray, present: BoolArray, wanted
     while low < high:
         middle = (low + high + 1) // 2
         thresholds = _at_quantile(columns, float(steps[middle]))
-        alarms = _alarms(scan_scores, labelled, clean, thresholds)
+        alarms = _alarms(scan_scores, checked, clean, thresholds)
         low, high = (middle, high) if alarms <= max(allowed, 0) else (low, middle - 1)
     quantile = float(steps[low])
     thresholds = _at_quantile(columns, quantile)
@@ -110,11 +111,11 @@ def _at_quantile(columns: Sequence[FloatArray], quantile: float) -> tuple[Thresh
 
 
 def _alarms(
-    scan_scores: FloatArray, labelled: BoolArray, scans: BoolArray, thresholds: Sequence[Threshold]
+    scan_scores: FloatArray, checked: BoolArray, scans: BoolArray, thresholds: Sequence[Threshold]
 ) -> int:
-    """How many of `scans` (N,) bool alarm for a class that their source labels."""
+    """How many of `scans` (N,) bool alarm for a class that they are checked for."""
     values = np.array([threshold.value for threshold in thresholds], dtype=np.float32)
-    return int(((scan_scores[scans] >= values) & labelled[scans]).any(axis=1).sum())
+    return int(((scan_scores[scans] >= values) & checked[scans]).any(axis=1).sum())
 
 
 @dataclass(frozen=True)
@@ -138,10 +139,20 @@ class Measured:
 
 
 def deal_folds(scored: Scored, seed: int) -> IndexArray:
-    """(N,) int64, the fold of each image; clean scans are dealt apart, so that no fold holds all of them."""
+    """(N,) int64, the fold of each image; clean scans are dealt apart, so that no fold holds all of them.
+
+    Each fold gets equally many of the clean scans of all sources, or one more or less, and so of the other scans of
+    each source.
+    """
     clean = scored.clean
+    folds = min(FOLDS, int(clean.sum()))
     groups = [f"{image.source}{' clean' * int(clean[row])}" for row, image in enumerate(scored.images)]
-    return make_folds(groups, folds=min(FOLDS, int(clean.sum())), seed=seed)
+    dealt = make_folds(groups, folds=folds, seed=seed)
+    # Sources of one clean scan each could all have drawn one fold: deal on from source to source.
+    shuffled = np.random.default_rng(seed).permutation(np.flatnonzero(clean)).tolist()
+    by_source = sorted(shuffled, key=lambda row: scored.images[row].source)
+    dealt[by_source] = np.arange(len(by_source)) % folds
+    return dealt
 
 
 def cross_fitted_thresholds(
@@ -156,12 +167,12 @@ def cross_fitted_thresholds(
         DataSetError: The clean scans all lie in one fold, so that nothing is left to fit on.
     """
     scored = matched.scored
-    scan_scores, labelled, present = scored.scan_scores, scored.labelled, scored.present
+    scan_scores, checked, present = scored.scan_scores, scored.checked, scored.present
     values = np.ones((len(scored), len(scored.classes)), dtype=np.float32)
     too_few = np.zeros(len(scored.classes), dtype=np.bool_)
     for fold in np.unique(folds):
         outside = folds != fold
-        fitted = fit(scan_scores[outside], labelled[outside], present[outside], wanted_pfa)
+        fitted = fit(scan_scores[outside], checked[outside], present[outside], wanted_pfa)
         values[~outside] = fitted.values
         too_few |= np.array([threshold.too_few for threshold in fitted.thresholds])
     return values, too_few
@@ -193,7 +204,7 @@ def measure_at(matched: Matched, values: FloatArray, wanted_pfa: float, too_few:
         too_few: (C,) bool, classes whose threshold is only the most conservative one.
     """
     scored = matched.scored
-    alarms = (scored.scan_scores >= values) & scored.labelled
+    alarms = (scored.scan_scores >= values) & scored.checked
     of_box = values[scored.truths.image, scored.truths.class_id]
     found, found_by_centre = matched.score_by_iou >= of_box, matched.score_by_centre >= of_box
     negative = scored.negative
@@ -247,12 +258,12 @@ def choose(
     if int(scored.clean.sum()) < 2:
         raise DataSetError(
             f"{int(scored.clean.sum())} clean scans found, expected 2 or more (and 100 for a rate of 1 %) to "
-            "choose operating points; a clean scan has no box and comes from a source that labels something"
+            f"choose operating points; a clean scan is {CLEAN}"
         )
     folds = deal_folds(scored, seed)
     points = []
     for pfa in wanted:
-        fitted = fit(scored.scan_scores, scored.labelled, scored.present, pfa)
+        fitted = fit(scored.scan_scores, scored.checked, scored.present, pfa)
         measured = measure(matched, folds, pfa)
         names = [name for name, known in zip(scored.classes.names, scored.known, strict=True) if known]
         points.append(
@@ -281,7 +292,7 @@ def _to_json(matched: Matched, fitted: Fit, measured: Measured, seed: int) -> di
     return {
         "definition": DEFINITION,
         "origin": matched.scored.origin,
-        "folds": FOLDS,
+        "folds": min(FOLDS, int(matched.scored.clean.sum())),
         "seed": seed,
         "quantile": fitted.quantile,
         **counted,

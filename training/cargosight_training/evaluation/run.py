@@ -1,6 +1,6 @@
 """From a model file and a data set to scored images: every scan goes through the same pipeline as in use."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -97,6 +97,19 @@ def inspect_dataset(inspector: Inspector, dataset: DataSet, *, progress: Progres
         looks=np.array(looks),
         milliseconds={stage: float(value) for stage, value in zip(STAGES, medians, strict=True)},
         notes=(*dataset.notes, *_notes(inspector, dataset, len(images))),
+    )
+
+
+def count_clean(dataset: DataSet, known: Collection[str]) -> int:
+    """How many scans will count as clean (see `Scored.clean`) for a model that knows the classes `known`.
+
+    Told by the labels alone, before anything is inspected; of the real scans, where there are any that count.
+    """
+    columns = [place for place, name in enumerate(dataset.classes.names) if name in known]
+    counted = [image for image in dataset.images if image.labelled.any()]
+    real = [image for image in counted if image.origin == "real"]
+    return sum(
+        not len(image.annotations) and bool(image.labelled[columns].any()) for image in real or counted
     )
 
 

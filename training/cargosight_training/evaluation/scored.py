@@ -1,7 +1,7 @@
 """What every figure is computed from: labelled images and what a model found on them, as flat arrays."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -42,10 +42,6 @@ class Boxes:
 
     def __len__(self) -> int:
         return len(self.image)
-
-    def take(self, keep: BoolArray, image: IndexArray) -> "Boxes":
-        """The rows in `keep` (N,) bool, with image indices renumbered by the map `image`."""
-        return Boxes(image[self.image[keep]], self.class_id[keep], self.box[keep], self.score[keep])
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +87,11 @@ class Scored:
         return _read_only(np.stack([image.labelled for image in self.images]))
 
     @cached_property
+    def checked(self) -> BoolArray:
+        """(N, C) bool: the source of the image labels the class, and the model knows it."""
+        return _read_only(self.labelled & self.known)
+
+    @cached_property
     def present(self) -> BoolArray:
         """(N, C) bool: the image has a box of the class."""
         present = np.zeros((len(self.images), len(self.classes)), dtype=np.bool_)
@@ -111,27 +112,16 @@ class Scored:
 
     @property
     def clean(self) -> BoolArray:
-        """(N,) bool: the image's source labels something and the image has no box at all."""
-        return clean_scans(self.labelled, self.present)
+        """(N,) bool: the image has no box at all, and its source labels a class that the model knows.
+
+        A scan on which the model can make no false alarm would only make its rate look lower.
+        """
+        return clean_scans(self.checked, self.present)
 
     def of_sources(self, names: Iterable[str]) -> BoolArray:
         """(N,) bool: the images of the named sources or groups (`source/scanner`)."""
         wanted = set(names)
         return np.array([bool({i.source, i.group} & wanted) for i in self.images], dtype=np.bool_)
-
-    def subset(self, keep: BoolArray) -> "Scored":
-        """The images in `keep` (N,) bool with their findings and boxes.
-
-        Raises:
-            DataSetError: No image is kept.
-        """
-        place = np.cumsum(keep) - 1
-        return replace(
-            self,
-            images=tuple(image for image, kept in zip(self.images, keep, strict=True) if kept),
-            findings=self.findings.take(keep[self.findings.image], place),
-            truths=self.truths.take(keep[self.truths.image], place),
-        )
 
 
 def _read_only(table: Table) -> Table:
@@ -140,9 +130,9 @@ def _read_only(table: Table) -> Table:
     return table
 
 
-def clean_scans(labelled: BoolArray, present: BoolArray) -> BoolArray:
-    """(N,) bool: scans without any box, of a source that labels something; both arguments are (N, C) bool."""
-    clean: BoolArray = np.asarray(labelled).any(axis=1) & np.logical_not(present.any(axis=1))
+def clean_scans(checked: BoolArray, present: BoolArray) -> BoolArray:
+    """(N,) bool: scans without any box that are checked for something; both arguments are (N, C) bool."""
+    clean: BoolArray = np.asarray(checked).any(axis=1) & np.logical_not(present.any(axis=1))
     return clean
 
 

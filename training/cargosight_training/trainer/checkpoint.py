@@ -47,6 +47,26 @@ def load(path: Path) -> dict[str, Any]:
     return content
 
 
+RUN_STATE = frozenset({"config", "step", "cpu_hours", "model", "average", "optimiser", "scaler"})
+"""What a run needs to be resumed, beside its network settings and classes."""
+
+
+def load_run(path: Path) -> dict[str, Any]:
+    """Read the checkpoint of a run that is to be resumed.
+
+    Raises:
+        ConfigurationError: the file cannot be read, is no checkpoint, or holds weights alone.
+    """
+    content = load(path)
+    missing = sorted(RUN_STATE - content.keys())
+    if missing:
+        raise ConfigurationError(
+            f"{path} holds no run that can go on: it lacks {', '.join(missing)}; weights start a run anew with "
+            f"model.weights={path} and another `out`"
+        )
+    return content
+
+
 def save_weights(
     path: Path,
     model: nn.Module,

@@ -151,7 +151,7 @@ class Trainer:
         Raises:
             ConfigurationError: there is no readable checkpoint, or it is of another network or other classes.
         """
-        saved = checkpoint.load(self.checkpoint_path)
+        saved = checkpoint.load_run(self.checkpoint_path)
         old = {**saved["settings"], "class names": saved["classes"]}
         new = {**asdict(self.settings), "class names": list(self.classes)}
         for what, expected in new.items():

@@ -12,7 +12,7 @@ from cargosight_training.config_changes import differences
 from cargosight_training.datasets.cache import PictureCache
 from cargosight_training.datasets.coco import read_coco
 from cargosight_training.datasets.locking import exclusive
-from cargosight_training.datasets.records import DataSet, check_groups, merge, without
+from cargosight_training.datasets.records import DataSet, check_apart, check_groups, merge, without
 from cargosight_training.export.contract import training_terms, with_inherited
 from cargosight_training.trainer.checkpoint import training_data_of
 from cargosight_training.trainer.journal import note
@@ -59,9 +59,10 @@ def train(config: TrainConfig, *, resume: bool = False, fresh: bool = False) -> 
             validation = None
             stop = StopRequest(insist=machine.world == 1)
             if machine.rank == 0:
-                validation = Validation(
-                    config, data.classes.names, read_validation_data(config, data.classes), terms, stop=stop
-                )
+                seen = read_validation_data(config, data.classes)
+                if seen is not None:
+                    check_apart(data, seen)
+                validation = Validation(config, data.classes.names, seen, terms, stop=stop)
                 if fresh:
                     folder.clear()
             machine.wait_for_all()
@@ -72,7 +73,7 @@ def train(config: TrainConfig, *, resume: bool = False, fresh: bool = False) -> 
             samples = _shared_samples(config, data, machine)
             with stop:
                 trainer.run(samples, evaluate=validation, stop=stop)
-            return trainer.step >= config.total_steps and not stop()
+            return trainer.step == config.total_steps and not stop()
     finally:
         tear_down()
 
@@ -83,7 +84,10 @@ def read_training_data(config: TrainConfig) -> DataSet:
     Raises:
         DataSetError: a file is wrong, or nothing in them can be learnt.
     """
-    data = merge(_read(config.data.train, config))
+    if not config.data.train:
+        raise ConfigurationError("data.train names no file: give at least one COCO file")
+    wanted = ClassSet(config.data.classes) if config.data.classes else None
+    data = merge(_read(config.data.train, wanted))
     # Before any group is left out: a weighted group may be the one that is.
     check_groups(data, config.data.weights)
     data = without(data, config.data.without) if config.data.without else data
@@ -102,7 +106,7 @@ def read_validation_data(config: TrainConfig, classes: ClassSet) -> DataSet | No
     """
     if not config.data.val:
         return None
-    return merge([read_coco(f.file, images_dir=f.images, classes=classes) for f in config.data.val])
+    return merge(_read(config.data.val, classes))
 
 
 def make_samples(config: TrainConfig, data: DataSet) -> TrainingSamples:
@@ -141,6 +145,11 @@ def _shared_samples(config: TrainConfig, data: DataSet, machine: Machine) -> Tra
 def _take_up(trainer: Trainer, config: TrainConfig, validation: Validation | None) -> None:
     """Resume from the checkpoint, and say which settings differ from those it was made with."""
     before = trainer.resume()
+    if trainer.step > config.total_steps:
+        raise ConfigurationError(
+            f"the run in {config.out} has done {trainer.step} steps, and the phases now end at {config.total_steps}: "
+            "give them more steps, or begin anew with --fresh"
+        )
     if validation is None:  # another process speaks
         return
     validation.drop_after(trainer.step)
@@ -150,10 +159,9 @@ def _take_up(trainer: Trainer, config: TrainConfig, validation: Validation | Non
     note(f"resumed after step {trainer.step} of {config.total_steps}")
 
 
-def _read(files: tuple[DataFile, ...], config: TrainConfig) -> list[DataSet]:
-    if not files:
-        raise ConfigurationError("data.train names no file: give at least one COCO file")
-    wanted = ClassSet(config.data.classes) if config.data.classes else None
+def _read(files: tuple[DataFile, ...], classes: ClassSet | None) -> list[DataSet]:
+    """The files over the given classes, without them over those of the first file; simulated ones marked so."""
+    wanted = classes
     parts: list[DataSet] = []
     for file in files:
         part = read_coco(file.file, images_dir=file.images, classes=wanted)

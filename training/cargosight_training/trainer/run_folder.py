@@ -97,7 +97,7 @@ class RunFolder:
         self.config.write_text(dump_config(config), encoding="utf-8")
 
     def _refusal(self, total: int) -> str:
-        done = checkpoint.load(self.checkpoint)["step"] if self.checkpoint.exists() else 0
+        done = checkpoint.load_run(self.checkpoint)["step"] if self.checkpoint.exists() else 0
         if done >= total:
             return (
                 f"{self.path} holds a finished run of {done} steps: set `out` to another folder, or delete the run "
