@@ -218,7 +218,7 @@ def test_without_the_option_nothing_is_projected(model, tmp_path, capsys):
 
 
 def test_data_without_clean_scans_is_refused(model, tmp_path):
-    with pytest.raises(DataSetError, match="found 0 clean real ones"):
+    with pytest.raises(DataSetError, match="0 clean scans found in 'bags', expected 1"):
         run(model, "--data", write_bags(tmp_path, clean=0), "--null-projections", "--samples", 0)
     empty = write_bags(tmp_path, clean=3, items=0)
     for path in (tmp_path / "images").iterdir():

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -51,6 +52,17 @@ def test_nothing_is_turned_or_flipped_that_must_not_be() -> None:
         centre = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
         assert centre[0] < 48 + 2  # the item lies left of the middle, and stays there
         assert (box[2] - box[0]) > (box[3] - box[1])
+
+
+def test_a_sample_that_fits_stays_inside() -> None:
+    straight = AugmentConfig(angle=0.0)
+    dark = whole(
+        np.zeros((60, 90, 3), np.uint8), np.array([[0, 0, 90, 60]], np.float32), np.array([0]), LABELLED
+    )
+    for seed in range(60):  # a stretch of 12 % makes 0.85 at most 0.96 of the canvas
+        placed = place(dark, 96, 96, np.random.default_rng(seed), straight, zoom=0.85)
+        x1, y1, x2, y2 = placed.boxes[0].tolist()
+        assert (x2 - x1) * (y2 - y1) == pytest.approx(0.85**2 * 96 * 64, rel=1e-3)  # none of it was cut off
 
 
 def test_chance_comes_from_the_generator_alone() -> None:

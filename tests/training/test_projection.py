@@ -146,11 +146,15 @@ def test_an_imprint_turns_with_its_box(quarters: int, mirrored: bool, size: tupl
 
 
 def test_factors_lie_between_nothing_and_all_and_fade_at_the_edges() -> None:
-    imprint = attenuation(with_rectangle(90, 80, (20, 20, 60, 60), value=0.0), (20, 20, 60, 60))
+    """Also where a dark thing crosses the edge of what is cut out."""
+    source = with_rectangle(90, 80, (20, 20, 60, 60), value=0.0)
+    source[:, 38:42] = source[38:42, :] = 40
+    imprint = attenuation(source, (20, 20, 60, 60))
     assert imprint is not None
     assert imprint.factor.min() > 0.0
     assert imprint.factor.max() <= 1.0
-    assert min(edge.min() for edge in (imprint.factor[0], imprint.factor[-1], imprint.factor[:, 0])) > 0.8
+    for edge in (imprint.factor[0], imprint.factor[-1], imprint.factor[:, 0], imprint.factor[:, -1]):
+        assert (edge == 1.0).all()
 
 
 def test_an_item_in_the_dark_is_not_cut_out() -> None:
@@ -162,6 +166,44 @@ def test_only_items_that_stand_alone_are_cut_out() -> None:
     boxes = np.array([[0, 0, 20, 20], [10, 10, 30, 30], [50, 50, 80, 80], [60, 5, 66, 30]], dtype=np.float32)
     found = find_cutouts([boxes, NO_BOXES], [np.array([0, 1, 2, 0]), np.zeros(0, np.int64)])
     assert found == [Cutout(0, (50.0, 50.0, 80.0, 80.0), 2)]
+
+
+def test_an_item_with_another_inside_or_in_its_margin_is_not_cut_out() -> None:
+    ids = np.array([0, 1])
+    inside = np.array([[0, 0, 200, 200], [50, 50, 75, 75]], dtype=np.float32)
+    assert find_cutouts([inside], [ids]) == []
+    beside = np.array([[0, 0, 100, 100], [105, 20, 205, 120]], dtype=np.float32)
+    assert find_cutouts([beside], [ids]) == []
+    apart = np.array([[0, 0, 100, 100], [112, 20, 212, 120]], dtype=np.float32)
+    assert [item.class_id for item in find_cutouts([apart], [ids])] == [0, 1]
+
+
+def test_no_item_is_projected_over_an_annotated_one() -> None:
+    own = np.array([[60.0, 50.0, 80.0, 70.0]], dtype=np.float32)
+    sample = bag(200, 150)
+    sample.picture[50:70, 60:80] = 100
+    boxed = whole(sample.picture, own, np.array([2]), LABELLED)
+    projection = projection_of(with_rectangle(160, 160, (20, 20, 140, 140), value=0.02), (20, 20, 140, 140))
+    placed = 0
+    for seed in range(60):
+        after = projection.add_item(boxed, np.random.default_rng(seed))
+        placed += len(after.boxes) - 1
+        assert (after.picture[50:70, 60:80] >= 99).mean() >= 0.7
+    assert placed > 10
+
+
+def test_what_is_projected_into_a_grey_scan_is_grey() -> None:
+    source = with_rectangle(60, 60, (20, 20, 40, 40))
+    source[20:40, 20:40] = (220, 120, 30)
+    projection = projection_of(source, (20, 20, 40, 40))
+    grey = projection.add_item(bag(), np.random.default_rng(0)).picture.astype(int)
+    assert grey.min() < 120  # it is there
+    assert np.ptp(grey, axis=2).max() <= 1
+    coloured = bag()
+    coloured.picture[..., 0] = 200
+    assert (
+        np.ptp(projection.add_item(coloured, np.random.default_rng(0)).picture.astype(int), axis=2).max() > 60
+    )
 
 
 def test_nothing_is_projected_onto_the_empty_belt() -> None:

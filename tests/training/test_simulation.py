@@ -23,7 +23,7 @@ from cargosight_training.simulation.baggage import (
     visible_box,
 )
 from cargosight_training.simulation.canvas import Canvas, Pen
-from cargosight_training.simulation.looks import LOOKS, choose_look, show
+from cargosight_training.simulation.looks import LOOKS, Look, choose_look, clear_of, show
 from cargosight_training.simulation.shapes import rectangle
 from cargosight_training.simulation.writing import SOURCE, write_bags
 
@@ -80,6 +80,33 @@ def test_every_class_can_be_hidden_and_is_boxed_under_its_name(name: str) -> Non
 def test_clean_bags_are_clean() -> None:
     settings = BagSettings(size=(160, 120), clean_share=1.0, laptop_share=0.0)
     assert all(not len(simulate_bag(4, index, settings).annotations) for index in range(5))
+
+
+def test_no_box_lies_under_the_edge_of_the_screen() -> None:
+    boxes = np.array([[10, 10, 300, 100], [5, 50, 60, 236]], dtype=np.float32)
+    look = Look("made", border=(11, 9, 0.0))
+    assert clear_of(look, boxes, 320, 240).border == (11, 4, 0.0)
+    assert clear_of(look, boxes, 300, 236).border == (0, 0, 0.0)
+    assert clear_of(look, boxes[:0], 320, 240) == look
+
+
+def test_the_parts_of_a_fuel_canister_touch() -> None:
+    for seed in range(40):
+        canvas = Canvas(500, 300)
+        ITEMS["lighter_fuel"](Pen(canvas, Affine.translation(250, 150)), np.random.default_rng(seed))
+        filled = np.flatnonzero((canvas.depth[0] > 0.01).any(axis=0))
+        assert np.diff(filled).max() <= 3, seed
+
+
+@pytest.mark.parametrize("size", [(100,), (640.5, 480), (640, 480, 3), (95, 480)])
+def test_a_wrong_size_is_told(size: tuple[float, ...]) -> None:
+    with pytest.raises(UsageError, match="expected two whole numbers from 96 to 4096"):
+        BagSettings(size=size)  # type: ignore[arg-type]
+
+
+def test_a_seed_below_zero_is_told() -> None:
+    with pytest.raises(UsageError, match="the seed is -1"):
+        simulate_bag(-1)
 
 
 def test_every_class_has_a_builder_and_draws_something_centred() -> None:

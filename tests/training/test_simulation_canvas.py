@@ -96,6 +96,14 @@ def test_a_wire_weighs_its_section_times_its_length(
     assert mass(pen, m.STEEL) == pytest.approx(expected, rel=0.25)
 
 
+@pytest.mark.parametrize("wanted", [17, 19, 22, 34, 51, 100])
+def test_a_thick_wire_is_as_wide_as_asked_for(wanted: int) -> None:
+    pen = pen_at(1.0, 0.0)
+    pen.wire(np.array([[-60.0, 0.0], [60.0, 0.0]]), m.STEEL, float(wanted))
+    column = pen.canvas.depth[0][:, pen.canvas.width // 2]
+    assert (column > column.max() / 2).sum() == pytest.approx(wanted, abs=1.5)
+
+
 @QUICK
 @given(angle=angles, wall=st.floats(0.5, 4), level=st.floats(0, 1))
 def test_a_vessel_filled_with_its_own_material_is_solid(angle: float, wall: float, level: float) -> None:

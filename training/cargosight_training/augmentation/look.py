@@ -1,7 +1,7 @@
 """Colour rendering and image quality: what differs between scanner models and between archives.
 
-Every operation keeps air near white and works on uint8 and on float32 pictures alike, but for those of image quality,
-which are faults of 8-bit files and are left out for 16-bit scans.
+Every operation works on uint8 and on float32 pictures alike, but for those of image quality, which are faults of 8-bit
+files and are left out for 16-bit scans.
 """
 
 import logging
@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from cargosight_models.geometry import FloatArray
 from cargosight_training.augmentation.sample import Picture, as_float
 from cargosight_training.config import AugmentConfig
 
@@ -47,8 +48,8 @@ class LookVariation:
             ]
         )
 
-    def vary(self, picture: Picture, rng: np.random.Generator) -> Picture:
-        """Return a changed picture of the same shape and type."""
+    def vary(self, picture: Picture, rng: np.random.Generator, boxes: FloatArray) -> Picture:
+        """Return a changed picture of the same shape and type, in which the items in ``boxes`` (N, 4) still show."""
         settings = self._settings
 
         def happens(probability: float) -> bool:
@@ -66,7 +67,7 @@ class LookVariation:
             self._quality.set_random_seed(int(rng.integers(2**31)))
             picture = self._quality(image=picture)["image"]
         if happens(settings.border):
-            picture = _border(picture, rng)
+            picture = _border(picture, rng, boxes)
         return picture
 
 
@@ -129,14 +130,19 @@ def _tint_air(picture: Picture, rng: np.random.Generator) -> Picture:
     return curve(picture, table)
 
 
-def _border(picture: Picture, rng: np.random.Generator) -> Picture:
-    """Bars of one grey at some edges, as screen captures and stitched archives have them."""
+def _border(picture: Picture, rng: np.random.Generator, boxes: FloatArray) -> Picture:
+    """Bars of one grey at some edges, as screen captures and stitched archives have them, over no item in ``boxes``."""
     full = 1.0 if picture.dtype == np.float32 else 255
     value = rng.choice((0.0, 0.0, 1.0, rng.uniform())) * full
     picture = picture.copy()
     height, width = picture.shape[:2]
-    for edge in np.flatnonzero(rng.random(4) < 0.4):
-        bar = int(rng.uniform(0.005, 0.06) * max(height, width))
+    free = [height, height, width, width]
+    if len(boxes):
+        (left, top), (right, bottom) = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
+        free = [max(0, int(side)) for side in (top, height - bottom, left, width - right)]
+    for edge in np.flatnonzero(rng.random(4) < 0.4).tolist():
+        side = height if edge < 2 else width
+        bar = min(int(rng.uniform(0.005, 0.06) * side), free[edge])
         if edge == 0:
             picture[:bar] = value
         elif edge == 1:

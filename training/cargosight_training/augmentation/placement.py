@@ -36,8 +36,10 @@ def place(
         .then(_rotation(90.0 * turns + angle))
         .then(Affine.scaling(scale * stretch, scale / stretch))
     )
-    # A sample larger than the canvas slides until its edge meets the canvas's, a smaller one stays inside it.
-    room = [abs(c - s * scale) / 2 for c, s in zip((width, height), upright, strict=True)]
+    # A sample larger than the canvas slides until its edge meets the canvas's, a smaller one stays inside it; corners
+    # that a small angle lifts out are not counted.
+    shown = (upright[0] * scale * stretch, upright[1] * scale / stretch)
+    room = [abs(c - s) / 2 for c, s in zip((width, height), shown, strict=True)]
     shift = Affine.translation(
         width / 2 + rng.uniform(-room[0], room[0]), height / 2 + rng.uniform(-room[1], room[1])
     )

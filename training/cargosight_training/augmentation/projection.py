@@ -4,7 +4,7 @@ Transmissions multiply (Beer–Lambert), so an item seen through a bag darkens i
 product is an approximation, which is why projected items only train and never count in a figure on real scans.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -17,6 +17,8 @@ from cargosight_training.augmentation.sample import Picture, Sample, as_float
 
 MARGIN = 0.08
 """Share of the box's sides that is cut out around it."""
+HIDDEN = 0.3
+"""Share of an annotated item that a projected one may cover at most."""
 
 
 @dataclass(frozen=True)
@@ -29,15 +31,23 @@ class Cutout:
 
 
 def find_cutouts(boxes: list[FloatArray], class_ids: list[npt.NDArray[np.int64]]) -> list[Cutout]:
-    """Items that no other annotated box overlaps, by picture position."""
+    """Items with no part of another annotated box in what would be cut out, by picture position."""
     found = []
     for position, (own, ids) in enumerate(zip(boxes, class_ids, strict=True)):
-        overlap = iou_matrix(own, own) - np.eye(len(own), dtype=np.float32)
-        for row in np.flatnonzero(overlap.max(axis=1, initial=0.0) < 0.02):
+        reach = np.array([_with_margin(box) for box in own.tolist()], dtype=np.float32).reshape(-1, 4)
+        others = iou_matrix(reach, own) > 0.0
+        for row in np.flatnonzero(others.sum(axis=1) == 1):  # it meets itself alone
             x1, y1, x2, y2 = (float(v) for v in own[row])
             if min(x2 - x1, y2 - y1) >= 12:
                 found.append(Cutout(position, (x1, y1, x2, y2), int(ids[row])))
     return found
+
+
+def _with_margin(box: Sequence[float]) -> tuple[float, float, float, float]:
+    """What is cut out for a box, rounded outwards to whole pixels."""
+    x1, y1, x2, y2 = box
+    dx, dy = MARGIN * (x2 - x1) + 1.0, MARGIN * (y2 - y1) + 1.0
+    return x1 - dx, y1 - dy, x2 + dx, y2 + dy
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,9 +188,7 @@ class ItemProjection:
         height, width = source.shape[:2]
         w, h = (float(rng.uniform(0.08, 0.3) * side) for side in (width, height))
         x, y = float(rng.uniform(0, width - w)), float(rng.uniform(0, height - h))
-        # The margin that is cut out around the piece must hold no part of an item either.
-        dx, dy = MARGIN * w + 1.0, MARGIN * h + 1.0
-        reach = np.array([[x - dx, y - dy, x + w + dx, y + h + dy]], dtype=np.float32)
+        reach = np.array([_with_margin((x, y, x + w, y + h))], dtype=np.float32)
         if iou_matrix(reach, self._boxes[other]).any():
             return sample
         placed = self._project(sample, source, (x, y, x + w, y + h), rng)
@@ -208,16 +216,35 @@ class ItemProjection:
         for _ in range(6):
             left, top = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
             behind = float(as_float(sample.picture[top : top + h : 4, left : left + w : 4]).mean())
-            if 0.3 < behind < 0.97:  # neither behind something opaque nor on the empty belt
+            window = (left, top, left + w, top + h)
+            # Neither behind something opaque, nor on the empty belt, nor over an item that keeps its label.
+            if 0.3 < behind < 0.97 and not _hides_one(window, sample.boxes):
                 break
         else:
             return None
         placed = np.array(imprint.box, dtype=np.float32) + np.array([left, top, left, top], dtype=np.float32)
-        return project(sample.picture, imprint.factor, left, top), placed
+        factor = imprint.factor
+        if _is_grey(sample.picture):  # colour in a grey scan would be a sure sign of an item
+            factor = np.repeat(factor.mean(axis=2, keepdims=True), 3, axis=2)
+        return project(sample.picture, factor, left, top), placed
+
+
+def _hides_one(window: tuple[int, int, int, int], boxes: FloatArray) -> bool:
+    """Whether a window covers more than HIDDEN of one of the boxes (N, 4)."""
+    low = np.maximum(boxes[:, :2], window[:2])
+    high = np.minimum(boxes[:, 2:], window[2:])
+    covered = np.clip(high - low, 0.0, None).prod(axis=1)
+    return bool((covered > HIDDEN * (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)).any())
+
+
+def _is_grey(picture: Picture) -> bool:
+    """Whether the channels of a picture are equal, but for the rounding of a lossy file."""
+    sparse = as_float(picture[::4, ::4])
+    return bool((sparse.max(axis=2) - sparse.min(axis=2)).max() <= 4.0 / 255.0)
 
 
 def _ramp(length: int, margin: float) -> npt.NDArray[np.float64]:
-    """0 at both ends, 1 from ``margin`` pixels inwards."""
-    distance = np.minimum(np.arange(length), np.arange(length)[::-1]) + 0.5
+    """0 at both ends, 1 from ``margin`` (2 at least) pixels inwards."""
+    distance = np.minimum(np.arange(length), np.arange(length)[::-1])
     ramp: npt.NDArray[np.float64] = np.clip(distance / max(margin, 2.0), 0.0, 1.0)
     return ramp

@@ -73,7 +73,7 @@ class Recipe:
                     sample = self._projection.add_decoy(sample, position, rng)
                 else:
                     sample = self._projection.add_item(sample, rng)
-        return with_picture(sample, self._look(strength).vary(sample.picture, rng))
+        return with_picture(sample, self._look(strength).vary(sample.picture, rng, sample.boxes))
 
     def _look(self, strength: float) -> LookVariation:
         if strength not in self._looks:

@@ -109,7 +109,7 @@ def _evaluate(args: argparse.Namespace, dataset: DataSet) -> tuple[Evaluation, P
     """The evaluation, with a bar on the terminal, and the model file's path."""
     inspector = open_inspector(args.model)
     clean = count_clean(dataset, inspector.contract.classes)
-    wanted = max(2 * args.choose_operating_points, args.null_projections)
+    wanted = 2 if args.choose_operating_points else int(args.null_projections)
     if clean < wanted:
         raise DataSetError(
             f"{clean} clean scans found in {dataset.name!r}, expected {wanted} or more: {CLEAN}; add scans of bags "

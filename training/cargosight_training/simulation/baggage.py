@@ -15,7 +15,7 @@ from cargosight_training.simulation import blades, electronics, fields, goods, s
 from cargosight_training.simulation.bags import Bag, choose_bag, draw_bag
 from cargosight_training.simulation.canvas import Canvas, Pen, Plane
 from cargosight_training.simulation.detector import choose_detector, expose
-from cargosight_training.simulation.looks import choose_look, show
+from cargosight_training.simulation.looks import choose_look, clear_of, show
 
 Rng = np.random.Generator
 Builder = Callable[[Pen, Rng], object]
@@ -109,7 +109,8 @@ class BagSettings:
         classes: the classes of threats to draw from.
         size: (width, height) in pixels of every picture; None draws a usual size for each.
         grey_share: share of grey pictures, in [0, 1].
-        laptop_share: share of bags with a laptop, whose cells are boxed as a battery, in [0, 1].
+        laptop_share: share of the bags wide enough for one (330 mm, about seven of eight) with a laptop, whose
+            cells are boxed as a battery, in [0, 1].
     """
 
     clean_share: float = 0.3
@@ -126,10 +127,11 @@ class BagSettings:
             raise UsageError("no classes were given; name at least one, or leave the setting out for all")
         for name in self.classes:
             BAGGAGE_CLASSES.index(name)
-        if self.size is not None and not all(96 <= side <= 4096 for side in self.size):
-            raise UsageError(
-                f"the size is {self.size[0]} x {self.size[1]} pixels; expected sides from 96 to 4096"
-            )
+        if self.size is not None and not (
+            len(self.size) == 2 and all(isinstance(side, int) and 96 <= side <= 4096 for side in self.size)
+        ):
+            sides = " x ".join(str(side) for side in self.size)
+            raise UsageError(f"the size is {sides} pixels; expected two whole numbers from 96 to 4096")
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +164,13 @@ class _Placed:
 
 
 def simulate_bag(seed: int, index: int = 0, settings: BagSettings | None = None) -> SimulatedBag:
-    """Return bag number `index` of the series `seed`; the same numbers always give the same bag."""
+    """Return bag number `index` of the series `seed`; the same numbers always give the same bag.
+
+    Raises:
+        UsageError: the seed or the index is below 0.
+    """
+    if min(seed, index) < 0:
+        raise UsageError(f"the seed is {seed} and the index {index}; expected 0 or more")
     settings = BagSettings() if settings is None else settings
     # Streams of their own: how much randomness the noise takes depends on the last bit of the signal, and must not
     # decide what the next step draws.
@@ -180,6 +188,7 @@ def simulate_bag(seed: int, index: int = 0, settings: BagSettings | None = None)
     annotations = scene.visible()
     transmission = expose(np.maximum(canvas.depth, np.float32(0.0)), choose_detector(showing), noise)
     look = choose_look(showing, grey_share=settings.grey_share)
+    look = clear_of(look, annotations.boxes, width, height)
     return SimulatedBag(transmission, show(transmission, look, showing), annotations, look.name, bag.kind)
 
 

@@ -268,5 +268,5 @@ def _sack(pen: Pen, rng: Rng, bag: Bag, fabrics: Fabrics) -> None:
         fold = wander(rng, (float(start[0]), float(start[1])), step=40, count=7, bend=0.25)
         pen.wire(fold, m.PLASTIC, rng.uniform(1.5, 3.5))
     if rng.random() < 0.4:
-        cord = np.vstack([outline[: len(outline) // 2] * 1.02])
+        cord = outline[: len(outline) // 2] * 1.02
         pen.wire(cord, m.WEBBING, 4)

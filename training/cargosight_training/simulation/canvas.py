@@ -30,6 +30,7 @@ _LINES = (
     (13, 15.4),
     (17, 19.4),
 )
+_FAT_LINE = 2.4  # pixels by which still wider lines are wider than asked for
 
 
 class Canvas:
@@ -92,8 +93,9 @@ class Pen:
     def tilted(self, tilt: float, axis: float) -> "Pen":
         """Return a pen whose shapes lean by `tilt` radians about the in-plane direction `axis`.
 
-        The outline shortens by cos(tilt) across the axis and the chord grows by its inverse, so that the mass
-        stays the same.
+        The outline shortens by cos(tilt) across the axis and the chord grows by its inverse, so that the mass of
+        bodies and dots stays the same. A wire's chord does not depend on its direction in the plane here: leaning
+        about its own axis it comes out too heavy by 1 / sqrt(cos(tilt)), across it too light by sqrt(cos(tilt)).
         """
         shrink = float(np.cos(tilt))
         cos, sin = np.cos(axis), np.sin(axis)
@@ -178,7 +180,7 @@ class Pen:
     ) -> None:
         """Draw several wires of one kind at once; where they cross they do not add."""
         pixels = [self.affine.points(path) for path in paths]
-        width, drawn = min(_LINES, key=lambda line: abs(line[1] - diameter * self.scale))
+        width, drawn = _line(diameter * self.scale)
         cover = self._window(np.concatenate(pixels), margin=width + 2)
         if cover is None:
             return
@@ -264,6 +266,14 @@ class Pen:
         window = self.canvas.depth[:, cover.rows, cover.columns]
         window[0] += thickness * np.float32(areal * material.high)
         window[1] += thickness * np.float32(areal * material.low)
+
+
+def _line(wanted: float) -> tuple[int, float]:
+    """OpenCV's line width whose line is nearest to `wanted` pixels, and how wide that line is."""
+    if wanted > _LINES[-1][1]:
+        width = round(wanted - _FAT_LINE)
+        return width, width + _FAT_LINE
+    return min(_LINES, key=lambda line: abs(line[1] - wanted))
 
 
 def _chord(inside: Plane, depth: float, edge: float) -> Plane:

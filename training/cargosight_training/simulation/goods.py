@@ -73,7 +73,7 @@ def heap(pen: Pen, rng: Rng, fabrics: Fabrics) -> None:
     size = rng.uniform(70, 150)
     outline = blob(rng, size, size * rng.uniform(0.5, 0.9), rough=0.15)
     pen.field(outline, m.FOOD, fabrics.cut(fabrics.grains, rng, rng.uniform(8, 30)))
-    pen.wire(moved(outline, 0, 0) * 1.1, m.PLASTIC, 1.0, closed=True)
+    pen.wire(outline * 1.1, m.PLASTIC, 1.0, closed=True)
 
 
 def book(pen: Pen, rng: Rng) -> None:

@@ -7,7 +7,6 @@ look's own.
 """
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -15,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cargosight_inference.scans.pseudocolour import pseudocolour
+from cargosight_models.geometry import FloatArray
 from cargosight_training.simulation import materials as m
 from cargosight_training.simulation.canvas import Plane
 
@@ -145,6 +145,15 @@ def choose_look(rng: Rng, *, grey_share: float = 0.2) -> Look:
     )
 
 
+def clear_of(look: Look, boxes: FloatArray, width: int, height: int) -> Look:
+    """Return the look with a border that covers none of the boxes (N, 4) of a picture of that size."""
+    right, low, value = look.border
+    if len(boxes):
+        right = min(right, max(0, int(width - boxes[:, 2].max())))
+        low = min(low, max(0, int(height - boxes[:, 3].max())))
+    return replace(look, border=(right, low, value))
+
+
 def _shifted(colour: Colour, rng: Rng) -> Colour:
     red, green, blue = np.clip(np.asarray(colour) + rng.normal(0.0, 0.035, 3), 0.05, 0.98).tolist()
     return red, green, blue
@@ -153,18 +162,18 @@ def _shifted(colour: Colour, rng: Rng) -> Colour:
 def show(transmission: Plane, look: Look, rng: Rng) -> Picture:
     """Return the picture of a transmission (H, W, 2): uint8 (H, W, 3) RGB, or (H, W) for a grey look."""
     depth = -np.asarray(cv2.log(np.maximum(transmission, np.float32(_FAINTEST))), dtype=np.float32)
-    ratio = _ratio(depth, look.material_blur)
     high = depth.mean(axis=2, dtype=np.float32) if look.grey else depth[:, :, 0]
     if look.sharpen > 0.0:
         soft = np.asarray(cv2.GaussianBlur(high, (0, 0), 1.5), dtype=np.float32)
         high = np.maximum(high + (high - soft) * np.float32(look.sharpen), np.float32(0.0))
-    through = np.asarray(cv2.exp(-high), dtype=np.float32)
+    through = None if look.grey else np.asarray(cv2.exp(-high), dtype=np.float32)
     high = high * np.float32(look.gain)
     if look.knee > 0.0:
         high = high / (np.float32(1.0) + high / np.float32(look.knee))
-    if look.grey:
+    if through is None:
         bright = np.asarray(cv2.exp(-high), dtype=np.float32)[:, :, None]
     else:
+        ratio = _ratio(depth, look.material_blur)
         bright = _coloured(
             np.asarray(cv2.exp(-np.dstack([high, high * ratio])), dtype=np.float32), through, look
         )
@@ -201,7 +210,6 @@ def _coloured(shown: Plane, through: Plane, look: Look) -> Plane:
     return blended
 
 
-@lru_cache(maxsize=64)
 def _dye_matrix(organic: Colour, mixed: Colour, metal: Colour) -> npt.NDArray[np.float32]:
     """Return the (3, 3) matrix that takes the dyes of `pseudocolour` to the wanted ones."""
     ratios = np.array([m.WATER.ratio, m.ALUMINIUM.ratio, m.STEEL.ratio])

@@ -104,7 +104,7 @@ CERAMIC = mixture("earthenware", 2.2, {"O": 49, "Si": 30, "Al": 13, "K": 3, "Ca"
 BOARD = mixture("circuit board", 1.9, {"O": 33, "Si": 18, "Ca": 11, "C": 22, "H": 2.5, "Al": 3, "Cu": 10.5})
 CELL = mixture("lithium-ion cell", 2.2, {"Co": 18, "O": 17, "C": 34, "Cu": 9, "Al": 15, "H": 4, "Fe": 3})
 
-# Metals: 2.9 and more.
+# Metals: 2.9 and more, but for lead, whose K edge (88 keV) lies between both energies.
 ALKALINE = mixture("alkaline cell", 2.9, {"Mn": 25, "O": 22, "Zn": 17, "Fe": 22, "H": 2, "K": 5, "C": 7})
 STEEL = mixture("steel", 7.85, {"Fe": 98.5, "Mn": 1.0, "C": 0.5})
 STAINLESS = mixture("stainless steel", 7.9, {"Fe": 71, "Cr": 18, "Ni": 9, "Mn": 2})

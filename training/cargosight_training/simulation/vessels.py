@@ -89,8 +89,8 @@ def lighter_fuel(pen: Pen, rng: Rng) -> None:
         pen.body(rounded(20, 22, 3, x=length / 2 + 9), m.ABS, 18, edge=8)
         return
     length, radius = rng.uniform(105, 180), rng.uniform(17, 24)
-    _can(pen, rng, length, radius, wall=m.STEEL, wall_mm=0.4, content=m.FUEL)
-    pen.body(profile([(length / 2 + 2, 6), (length / 2 + 22, 3)]), m.PLASTIC, 7, edge=3)
+    top = length / 2 * np.cos(_can(pen, rng, length, radius, wall=m.STEEL, wall_mm=0.4, content=m.FUEL))
+    pen.body(profile([(top + 2, 6), (top + 22, 3)]), m.PLASTIC, 7, edge=3)
 
 
 def _can(

@@ -42,7 +42,7 @@ def write_bags(
         done: called after each bag.
 
     Raises:
-        UsageError: a wrong number, or the folder holds a series already.
+        UsageError: a wrong number, or the folder holds a series or pictures already.
     """
     if count < 1:
         raise UsageError(f"{count} bags were asked for; expected 1 or more")
@@ -55,6 +55,11 @@ def write_bags(
             f"{out / ANNOTATIONS} exists already; name another folder, or delete that series first"
         )
     folder = out / "images"
+    if folder.is_dir() and any(folder.iterdir()):
+        raise UsageError(
+            f"{folder} holds pictures already, of another data set or of a series that was interrupted; name another "
+            "folder, or delete them first"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     images = []
     for index in range(count):
