@@ -19,9 +19,9 @@ Side = Annotated[int, Field(ge=32, multiple_of=32)]
 
 
 class _Part(BaseModel):
-    """Unknown keys are refused, values never change once read."""
+    """Unknown keys are refused, and so are numbers that are none; values never change once read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 class DataFile(_Part):
