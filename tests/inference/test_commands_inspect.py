@@ -273,6 +273,25 @@ def test_ctrl_c_ends_a_run_at_once_with_130(model, scans, waiting):
     assert "Traceback" not in error
 
 
+def test_each_line_can_be_read_before_the_next_input_is_known(scans, model):
+    code = "import sys; from cargosight_inference.cli import main; sys.exit(main())"
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "inspect", "-", "--model", model],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as process:
+        for name in ("bag1.jpg", "bag2.png", "bag1.jpg"):
+            process.stdin.write(f"{scans / name}\n")
+            process.stdin.flush()
+            assert name in process.stdout.readline()
+        process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
 def test_expanding_holds_nothing_and_tells_the_place_below_a_folder(scans):
     found = [(Path(item.path).name, item.place) for item in expand([str(scans)], stop=Event())]
     assert found == [("bag1.jpg", ""), ("bag2.png", ""), ("bag10.webp", "more")]

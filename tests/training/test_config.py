@@ -72,6 +72,8 @@ def test_an_override_may_fill_a_heading_without_a_value(tmp_path: Path) -> None:
         ("export.shapes=[[100, 96]]", "export.shapes.0.0: Input should be a multiple of 32"),
         ("phases=[]", "phases: "),
         ("machine.device=tpu", "'auto', 'cpu' or 'cuda', found 'tpu'"),
+        ("kinds=[]", "kinds: Tuple should have at least 1 item"),
+        ("seed=99999999999999999999", "seed: Input should be less than 4294967296"),
         ("seed=-1", "seed: Input should be greater than or equal to 0"),
         ("model.backbone=csp-nano", "csp-nano has no pretrained weights: set model.pretrained=false"),
         ("phases.2.steps=1", "'2' is no place in a list of 2; expected 0 to 1"),

@@ -110,9 +110,9 @@ def test_detection_rates_with_too_few_negatives_are_marked(model, tmp_path, caps
     run(model, "--data", write_data(tmp_path), "--samples", 0)
     few = capsys.readouterr().out
     (row,) = [line for line in few.splitlines() if line.startswith("bar ")]
-    assert row.count("%*") == 3  # folds of 4 of 5 parts of 8 or 12 scans without a bar
+    assert row.count("%*") == 3  # its source has four scans without a bar
     assert "* too few scans without the class" in few
-    run(model, "--data", write_data(tmp_path, name="more", clean=160), "--samples", 0)
+    run(model, "--data", write_data(tmp_path, name="more", items=280), "--samples", 0)
     more = capsys.readouterr().out
     assert "*" not in more
 
@@ -193,6 +193,8 @@ def test_wrong_data_and_options_are_sentences(model, tmp_path):
     data = write_data(tmp_path)
     with pytest.raises(UsageError, match="--samples -1"):
         run(model, "--data", data, "--samples", -1)
+    with pytest.raises(UsageError, match="--seed -1"):
+        run(model, "--data", data, "--seed", -1)
     with pytest.raises(CargosightError, match="nosuch"):
         run("nosuch", "--data", data, "--out", tmp_path / "result")
     assert not (tmp_path / "result").exists()

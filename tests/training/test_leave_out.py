@@ -339,6 +339,12 @@ def test_weights_that_may_know_the_group_are_refused(bench):
     assert bench.run("model.weights=some.pt", "--weights-saw-none") == 0
 
 
+def test_a_seed_below_zero_is_refused_before_anything_is_trained(bench):
+    with pytest.raises(UsageError, match="--seed -1 found"):
+        bench.run("--seed", "-1")
+    assert bench.trained == []
+
+
 def test_wrong_groups_are_refused_before_anything_is_trained(bench):
     with pytest.raises(DataSetError, match="has no group 'site/3'"):
         bench.run("--groups", "site/3")

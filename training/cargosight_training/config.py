@@ -175,13 +175,11 @@ class TrainConfig(_Part):
     """Of the model, as its contract says it."""
     out: Path
     """Folder of the run."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     subject: Literal["baggage", "cargo"] = "baggage"
-    kinds: tuple[Literal["pseudocolour", "display_grey", "transmission"], ...] = (
-        "pseudocolour",
-        "display_grey",
-        "transmission",
-    )
+    kinds: Annotated[
+        tuple[Literal["pseudocolour", "display_grey", "transmission"], ...], Field(min_length=1)
+    ] = ("pseudocolour", "display_grey", "transmission")
     data: DataConfig
     model: ModelConfig = ModelConfig()
     augment: AugmentConfig = AugmentConfig()

@@ -111,7 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
         operating_point=arguments.operating_point,
         threshold=arguments.threshold,
         threads=ThreadPolicy(intra_op=arguments.threads),
-        policy=Policy.read(arguments.policy) if arguments.policy else Policy(),
+        policy=Policy() if arguments.policy is None else Policy.read(arguments.policy),
         max_pixels=arguments.max_pixels,
         air_level=arguments.air_level,
         polarity=arguments.polarity,
@@ -181,8 +181,7 @@ def _report(inspection: Inspection, progress: Progress, *, as_json: bool) -> Non
     line = json.dumps(inspection.to_dict(), allow_nan=False) if as_json else spelled_out(describe(inspection))
     progress.erase()
     sys.stdout.write(_printable(line + "\n"))
-    if sys.stdout.isatty() or progress.done == 0:
-        sys.stdout.flush()
+    sys.stdout.flush()  # who reads from a pipe decides on this bag while the next one is awaited
 
 
 def describe(inspection: Inspection) -> str:

@@ -87,6 +87,8 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.samples < 0:
         raise UsageError(f"--samples {args.samples} found; expected 0 or more")
+    if args.seed < 0:
+        raise UsageError(f"--seed {args.seed} found; expected 0 or more")
     dataset = load_data(args.data, images=args.images, chosen=args.only, left_out=args.without)
     written = []
     if args.choose_operating_points:

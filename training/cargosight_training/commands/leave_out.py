@@ -133,6 +133,8 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--groups names no group; give a source, or source/scanner, or several with commas")
     if args.samples < 0:
         raise UsageError(f"--samples {args.samples} found; expected 0 or more")
+    if args.seed < 0:
+        raise UsageError(f"--seed {args.seed} found; expected 0 or more")
     config = load_config(find_config(args.config), args.settings)
     if config.model.weights is not None and not args.weights_saw_none:
         raise ConfigurationError(
