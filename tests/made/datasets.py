@@ -215,6 +215,12 @@ Item = tuple[str, tuple[float, float, float, float]]
 Found = tuple[str, float, tuple[float, float, float, float]]
 
 
+def train_and_val(folder: Path) -> list[Path]:
+    """A training and a validation file: source a with scanners 1 and 2, and source b, which labels bars alone."""
+    sources = (MadeSource("a", images=4, scanners=("1", "2")), MadeSource("b", ("bar",), images=3))
+    return [make_dataset(folder, sources, name=name, seed=seed) for seed, name in enumerate(("train", "val"))]
+
+
 def image_record(
     number: int,
     truths: Iterable[Item] = (),

@@ -138,6 +138,11 @@ class Measured:
         return sum(self.clean_by_source.values(), Rate(0, 0))
 
 
+def fold_count(scored: Scored) -> int:
+    """FOLDS, or fewer where there are fewer clean scans, since each fold needs one."""
+    return min(FOLDS, int(scored.clean.sum()))
+
+
 def deal_folds(scored: Scored, seed: int) -> IndexArray:
     """(N,) int64, the fold of each image; clean scans are dealt apart, so that no fold holds all of them.
 
@@ -145,7 +150,7 @@ def deal_folds(scored: Scored, seed: int) -> IndexArray:
     each source.
     """
     clean = scored.clean
-    folds = min(FOLDS, int(clean.sum()))
+    folds = fold_count(scored)
     groups = [f"{image.source}{' clean' * int(clean[row])}" for row, image in enumerate(scored.images)]
     dealt = make_folds(groups, folds=folds, seed=seed)
     # Sources of one clean scan each could all have drawn one fold: deal on from source to source.
@@ -292,7 +297,7 @@ def _to_json(matched: Matched, fitted: Fit, measured: Measured, seed: int) -> di
     return {
         "definition": DEFINITION,
         "origin": matched.scored.origin,
-        "folds": min(FOLDS, int(matched.scored.clean.sum())),
+        "folds": fold_count(matched.scored),
         "seed": seed,
         "quantile": fitted.quantile,
         **counted,

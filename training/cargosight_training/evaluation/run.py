@@ -16,7 +16,7 @@ from cargosight_models.labels import ClassSet
 from cargosight_training.datasets.records import ORIGINS, DataSet, ImageRecord, relabel
 from cargosight_training.evaluation.global_look import look_of
 from cargosight_training.evaluation.rates import SCORE_FLOOR
-from cargosight_training.evaluation.scored import Scored, collect
+from cargosight_training.evaluation.scored import Scored, clean_scans, collect
 
 Progress = Callable[[int, int], None]
 
@@ -105,12 +105,13 @@ def count_clean(dataset: DataSet, known: Collection[str]) -> int:
 
     Told by the labels alone, before anything is inspected; of the real scans, where there are any that count.
     """
-    columns = [place for place, name in enumerate(dataset.classes.names) if name in known]
     counted = [image for image in dataset.images if image.labelled.any()]
-    real = [image for image in counted if image.origin == "real"]
-    return sum(
-        not len(image.annotations) and bool(image.labelled[columns].any()) for image in real or counted
-    )
+    counted = [image for image in counted if image.origin == "real"] or counted
+    if not counted:
+        return 0
+    checked = np.stack([image.labelled for image in counted]) & np.isin(dataset.classes.names, list(known))
+    present = np.array([[len(image.annotations) > 0] for image in counted])
+    return int(clean_scans(checked, present).sum())
 
 
 def _notes(inspector: Inspector, dataset: DataSet, counted: int) -> list[str]:
