@@ -6,9 +6,13 @@ Commands are modules in the entry-point group `cargosight.commands`, each with `
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import metadata
+from types import FrameType
 from typing import Protocol, cast
 
 from cargosight_models.errors import CargosightError, UsageError, nearest_spelling
@@ -19,7 +23,8 @@ DISTRIBUTION = "cargosight"
 EXIT_MISUSE = 2
 EXIT_INTERRUPTED = 130
 EXIT_CLOSED_PIPE = 141
-"""128 + SIGPIPE, as the shell reports a program that the signal ended."""
+EXIT_TERMINATED = 143
+"""128 + SIGPIPE, 128 + SIGTERM, as the shell reports a program that the signal ended."""
 
 
 class Command(Protocol):
@@ -34,6 +39,10 @@ class Command(Protocol):
         """Run the command; return the exit code."""
 
 
+class _Terminated(BaseException):
+    """SIGTERM has come: like KeyboardInterrupt nobody's error, so that what is open is closed on the way out."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -42,26 +51,67 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: the command's own, 2 for misuse and for a place that cannot be read or written, 130 after
-        Ctrl-C, 141 when the reader of the output has gone.
+        Ctrl-C, 143 after SIGTERM, 141 when the reader of the output has gone.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _open_what_is_closed()
     try:
-        code = _run(arguments)
-        sys.stdout.flush()
+        with _heard_sigterm():
+            code = _code_of(arguments)
+            sys.stdout.flush()
     except CargosightError as error:
         sys.stderr.write(f"cargosight: {error}\n")
         return EXIT_MISUSE
     except KeyboardInterrupt:
         sys.stderr.write("\ncargosight: interrupted\n")
         return EXIT_INTERRUPTED
+    except _Terminated:
+        sys.stderr.write("\ncargosight: terminated\n")
+        return EXIT_TERMINATED
     except BrokenPipeError:
         _drop_output()
         return EXIT_CLOSED_PIPE
     except OSError as error:
         return _refused_by_the_system(error)
+    return code
+
+
+def _open_what_is_closed() -> None:
+    """Let an output that was closed by who started the process (`>&-`) go nowhere.
+
+    Its descriptor is taken, too: the next file to be opened would get it, and with it what is written there.
+    """
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            if nowhere != descriptor:
+                os.dup2(nowhere, descriptor)
+                os.close(nowhere)
+            setattr(sys, name, open(descriptor, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - for the process
+
+
+@contextmanager
+def _heard_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does; a command may listen in its own way meanwhile."""
+    if threading.current_thread() is not threading.main_thread():  # no other may say what a signal does
+        yield
+        return
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _code_of(arguments: list[str]) -> int:
+    try:
+        return _run(arguments)
     except SystemExit as leaving:  # argparse: help, version, misuse
         return leaving.code if isinstance(leaving.code, int) else EXIT_MISUSE
-    return code
 
 
 def _run(arguments: list[str]) -> int:

@@ -45,6 +45,8 @@ def check_arguments(arguments: Sequence[str]) -> None:
         UsageError: a path that does not exist or a pattern without a match.
     """
     for argument in arguments:
+        if argument == STDIN and sys.stdin is None:
+            raise UsageError("the standard input is closed; expected a list of paths there, as - says")
         if argument == STDIN or os.path.lexists(argument):
             continue
         if not glob.has_magic(argument):

@@ -298,7 +298,7 @@ def _choose_thresholds(
         )
     if model.sidecar.fingerprint != fingerprint:
         raise CatalogError(f"the operating points beside {model.path} belong to another model file")
-    point = model.sidecar.point(operating_point or model.sidecar.default)
+    point = model.sidecar.point(model.sidecar.default if operating_point is None else operating_point)
     missing = [name for name in contract.classes if name not in point.thresholds]
     if missing:
         raise CatalogError(

@@ -6,6 +6,7 @@ from pathlib import Path
 from cargosight_inference.findings import Findings
 from cargosight_inference.inspection import Decision
 from cargosight_models.errors import ConfigurationError, nearest_spelling
+from cargosight_models.strict_yaml import read_yaml
 
 _KEYS = ("refer_classes", "refer_anomalies")
 
@@ -38,12 +39,7 @@ class Policy:
         Raises:
             ConfigurationError: the file cannot be read, or has an unknown key or a wrong value.
         """
-        import yaml  # only a run with a policy file pays for it
-
-        try:
-            found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError) as error:
-            raise ConfigurationError(f"the policy {path} cannot be read as YAML: {error}") from error
+        found = read_yaml(Path(path))
         if not isinstance(found, dict):
             raise ConfigurationError(
                 f"the policy {path} is {type(found).__name__}; expected keys of {', '.join(_KEYS)}"

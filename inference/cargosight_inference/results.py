@@ -5,6 +5,7 @@ import json
 import os
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -15,9 +16,11 @@ from cargosight_inference.inspection import Inspection
 from cargosight_inference.overlay import draw_overlay
 from cargosight_inference.scans.scan import Scan
 from cargosight_models.errors import UsageError
+from cargosight_models.locking import exclusive
 
 OVERLAY_SUFFIX = ".overlay.png"
 INSPECTION_SUFFIX = ".inspection.json"
+_LOCK = ".cargosight.lock"
 _SUFFIXES = (OVERLAY_SUFFIX, INSPECTION_SUFFIX)
 
 _BACKLOG = 2
@@ -39,8 +42,8 @@ class ResultWriter:
     the first eight hex digits of the SHA-256 of the input's absolute path; the same for a name that is too
     long for its suffixes, which is cut. So no two inputs share a name, the same input gets the same name in
     every run and replaces its former results, and no list of names is kept. An unreadable file has no
-    overlay. Files appear whole or not at all. Two processes that write at the same time need folders of
-    their own.
+    overlay. Files appear whole or not at all. While the block runs the folder belongs to this process: a
+    second one could give the same name to another input.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -54,6 +57,7 @@ class ResultWriter:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"the output folder {folder} cannot be created: {error.strerror}") from error
+        self._held = ExitStack()
         self._thread = ThreadPoolExecutor(1, "cargosight-results")
         self._waiting: deque[Future[None]] = deque()
 
@@ -74,6 +78,18 @@ class ResultWriter:
             self._waiting.popleft().result()
 
     def __enter__(self) -> "ResultWriter":
+        """Take hold of the folder.
+
+        Raises:
+            UsageError: another process writes results there.
+        """
+        held = f"another process writes results into {self._folder}: wait for it, or give this run a folder of its own"
+        try:
+            self._held.enter_context(exclusive(self._folder / _LOCK, held=held))
+        except OSError as error:
+            raise UsageError(
+                f"the output folder {self._folder} cannot be written: {error.strerror}"
+            ) from error
         return self
 
     def __exit__(
@@ -83,10 +99,11 @@ class ResultWriter:
         traceback: TracebackType | None,
     ) -> None:
         """Wait until everything is written; after an error, only until the file under way is."""
-        self._thread.shutdown(cancel_futures=kind is not None)
-        if kind is None:
-            for future in self._waiting:
-                future.result()
+        with self._held:
+            self._thread.shutdown(cancel_futures=kind is not None)
+            if kind is None:
+                for future in self._waiting:
+                    future.result()
 
 
 def _write(root: Path, place: str, inspection: Inspection, scan: Scan | None) -> None:

@@ -14,6 +14,9 @@ from cargosight_models.contract import METADATA_KEY, Contract, file_fingerprint
 from cargosight_models.errors import CatalogError, ContractError, UsageError
 from cargosight_models.geometry import FloatArray
 
+MOST_THREADS = 256
+"""More than one session gains from; ONNX Runtime takes minutes to start some ten thousands, or dies of them."""
+
 Outputs = dict[str, npt.NDArray[Any]]
 
 _WARNINGS_AND_WORSE = 3
@@ -36,8 +39,8 @@ class ThreadPolicy:
     machine than one worker of several, and a waiting thread that spins takes the CPU from the decoders.
 
     Attributes:
-        intra_op: threads inside one operator, 1 or more.
-        inter_op: operators run side by side, 1 or more.
+        intra_op: threads inside one operator, 1 to `MOST_THREADS`.
+        inter_op: operators run side by side, 1 to `MOST_THREADS`.
         allow_spinning: whether waiting threads may burn CPU for lower latency.
     """
 
@@ -47,8 +50,8 @@ class ThreadPolicy:
 
     def __post_init__(self) -> None:
         for name, value in (("intra_op", self.intra_op), ("inter_op", self.inter_op)):
-            if value < 1:
-                raise UsageError(f"{name} is {value} threads; expected 1 or more")
+            if not 1 <= value <= MOST_THREADS:
+                raise UsageError(f"{name} is {value} threads; expected 1 to {MOST_THREADS}")
 
 
 class Session:
@@ -153,12 +156,21 @@ def _open(path: Path, threads: ThreadPolicy, providers: Sequence[str]) -> onnxru
     options.add_session_config_entry("session.intra_op.allow_spinning", spin)
     options.add_session_config_entry("session.inter_op.allow_spinning", spin)
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=list(providers))
+        return onnxruntime.InferenceSession(_path_or_bytes(path), options, providers=list(providers))
     except _RUNTIME_ERRORS as error:
         raise ContractError(
             f"{path} is no ONNX model that ONNX Runtime {onnxruntime.__version__} can load: "
             f"{_first_line(error)}"
         ) from error
+
+
+def _path_or_bytes(path: Path) -> str | bytes:
+    """Return the path; the content in its place where the name is no UTF-8, which ONNX Runtime does not open."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return path.read_bytes()
+    return str(path)
 
 
 def _first_line(error: Exception) -> str:

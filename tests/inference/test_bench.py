@@ -1,8 +1,11 @@
 """`cargosight bench`: it measures what it says; the figures themselves are not asserted."""
 
 import json
+import os
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cargosight_inference import cli
@@ -77,6 +80,22 @@ def test_a_process_that_fails_is_a_sentence(model, tmp_path, capsys, monkeypatch
     assert "out of luck" in capsys.readouterr().err
 
 
+def test_what_cannot_be_measured_on_is_left_out_and_told(model, tmp_path, capsys):
+    strange = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png"))
+    write_blobs(tmp_path / "bag.png").rename(strange)
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut off")
+    np.save(tmp_path / "raw.npy", np.full((64, 64), 60_000, dtype=np.uint16))
+    for paths, note in (([tmp_path], "2 of 3 files were left out, the first"), ([strange], None)):
+        assert run(*paths, "--model", model, "--only", "overhead", "--rounds", 1, "--json") == 0
+        found = json.loads(capsys.readouterr().out)
+        assert found["images"] == "1 given"
+        assert note is None or found["notes"][0].startswith(note)
+    assert run(tmp_path / "raw.npy", "--model", model, "--only", "overhead") == 2
+    assert "not an image that OpenCV decodes" in capsys.readouterr().err
+    assert run(tmp_path / "broken.jpg", "--model", model, "--only", "overhead") == 2
+    assert "nothing to measure on" in capsys.readouterr().err
+
+
 def test_images_are_made_where_none_are_given(tmp_path):
     paths = make_images(tmp_path, 2)
     scans = [read_scan(path) for path in paths]
@@ -109,7 +128,7 @@ def test_growth_is_counted_after_the_first_third():
     [
         (["--rounds", "0"], "--rounds is 0"),
         (["nosuch.png"], "no file or folder"),
-        (["{text}"], "none of"),
+        (["{text}"], "nothing to measure on"),
         (["--only", "nothing"], "invalid choice"),
     ],
 )

@@ -110,7 +110,7 @@ def test_overlay_and_json_files(model, scans, tmp_path, capsys):
     out = tmp_path / "out"
     (scans / "broken.png").write_bytes(b"broken")
     assert run(scans, "--out", out, "--model", model) == 3
-    written = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
+    written = sorted(str(path.relative_to(out)) for path in out.rglob("[!.]*") if path.is_file())
     assert written == [
         "bag1.inspection.json",
         "bag1.overlay.png",
@@ -163,7 +163,7 @@ def test_inputs_of_one_name_do_not_overwrite_each_other(model, tmp_path, capsys)
         assert sorted(found.values()) == sorted(map(str, inputs))
         assert found["bag.inspection.json"] == str(inputs[0])
         assert len(list(out.glob("*.overlay.png"))) == 3
-        assert not list(out.glob(".*"))
+        assert [path.name for path in out.glob(".*")] == [".cargosight.lock"]
 
 
 def test_a_file_that_became_unreadable_loses_its_old_overlay(model, tmp_path, capsys):
@@ -215,7 +215,10 @@ def test_operating_point_threshold_and_policy(model, scans, tmp_path, capsys):
         (["{scan}", "--threshold", "7"], "expected one in"),
         (["{scan}", "--subject", "cargo"], "inspects baggage"),
         (["{scan}", "--max-pixels", "0"], "pixel limit"),
-        (["{scan}", "--threads", "0"], "--threads 0 found; expected 1 or more"),
+        (["{scan}", "--threads", "0"], "--threads 0 found; expected 1 to 256"),
+        (["{scan}", "--threads", "100000"], "--threads 100000 found; expected 1 to 256"),
+        (["{scan}", "--operating-point", ""], "no operating point ''"),
+        (["{scan}", "--out", ""], "an empty path; give . for the working directory"),
         (["{scan}", "--policy", "{none}"], "cannot be read"),
         ([], "required: PATH"),
     ],
@@ -331,6 +334,20 @@ def test_a_folder_that_cannot_be_listed_is_an_input_of_its_own(scans):
         assert str(scans / "more") in [item.path for item in expand([str(scans)], stop=Event())]
     finally:
         (scans / "more").chmod(0o755)
+
+
+def test_a_folder_that_cannot_be_listed_says_so(model, scans, monkeypatch, capsys):
+    listing = os.scandir
+
+    def refused(path):
+        if os.fspath(path) == str(scans / "more"):
+            raise PermissionError(13, "Permission denied", path)
+        return listing(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    assert run(scans, "--model", model) == 3
+    (row,) = [line for line in lines(capsys) if line.startswith("unreadable")]
+    assert "the folder cannot be listed (Permission denied); check its permissions and the disk" in row
 
 
 def test_arguments_are_checked_before_any_work(tmp_path):

@@ -58,8 +58,10 @@ def test_a_policy_is_read_from_yaml(tmp_path):
         ("refer_anomalies: maybe", "expected true or false"),
         ("- knife", "is list; expected keys"),
         ("", "expected keys"),
-        ("a: [", "cannot be read as YAML"),
-        ("refer_classes: !!python/name:os.system", "cannot be read as YAML"),
+        ("a: [", "is not valid YAML"),
+        ("refer_classes: !!python/name:os.system", "is not valid YAML"),
+        ("refer_classes: [knife]\nrefer_classes: [lighter]", "'refer_classes' is given twice"),
+        ("refer_classes: " + 3000 * "[" + 3000 * "]", "is nested too deeply"),
     ],
 )
 def test_a_wrong_policy_is_refused(tmp_path, text, message):

@@ -1,7 +1,9 @@
 """Loading a model file, and refusing one that does not say what it is."""
 
 import json
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,6 +49,18 @@ def test_thread_policy_is_kept_and_checked(model_path):
     assert Session(model_path).threads == ThreadPolicy(intra_op=1, inter_op=1, allow_spinning=False)
     with pytest.raises(UsageError, match="intra_op is 0"):
         ThreadPolicy(intra_op=0)
+    with pytest.raises(UsageError, match="inter_op is 1000 threads; expected 1 to 256"):
+        ThreadPolicy(inter_op=1000)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only there names are bytes")
+def test_a_model_whose_name_is_no_utf8_is_loaded(model_path, tmp_path):
+    strange = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.onnx"))
+    try:
+        strange.write_bytes(model_path.read_bytes())
+    except OSError:
+        pytest.skip("this file system takes UTF-8 alone")
+    assert Session(strange).contract == blob_contract()
 
 
 def test_results_do_not_depend_on_the_number_of_threads(model_path):

@@ -66,6 +66,9 @@ def test_an_override_may_fill_a_heading_without_a_value(tmp_path: Path) -> None:
         ("augment.scale=[1.5, 0.5]", "expected the smaller zoom first"),
         ("optimiser.lr=0", "optimiser.lr: Input should be greater than 0, found 0"),
         ("data.weights={a: .inf}", "data.weights.a: Input should be a finite number"),
+        ("data.weights={a: 1e308}", "data.weights.a: Input should be less than or equal to 1000000"),
+        ("kinds=[pseudocolour, pseudocolour]", "expected each kind once"),
+        ("name=" + 3000 * "[", "is nested too deeply to be read"),
         ("data.weights={a: 0}", "data.weights.a: Input should be greater than 0"),
         ("optimiser.lr=.nan", "optimiser.lr: Input should be a finite number"),
         ("phases.0.size=100", "phases.0.size: Input should be a multiple of 32, found 100"),
@@ -121,7 +124,7 @@ def test_files_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigurationError, match="no text file in UTF-8"):
         load_config(tmp_path / "a.yaml")
-    with pytest.raises(ConfigurationError, match="cannot read the configuration"):
+    with pytest.raises(ConfigurationError, match="cannot be read: No such file"):
         load_config(tmp_path / "b.yaml")
 
 

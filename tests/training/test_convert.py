@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from cargosight_models.errors import DataSetError
+from cargosight_models.errors import CargosightError, DataSetError
 from cargosight_training.commands import convert
 from cargosight_training.datasets.coco import read_coco
 from tests.made.datasets import counts_by_class, voc_xml, write_blank
@@ -98,7 +98,11 @@ def test_voc_beside_its_images_and_a_foreign_path(tmp_path):
         (voc_xml("one.png", (64, 48), [("gun", (5, 5, 4, 9))]), "has no area"),
         (voc_xml("one.png", (64, 48), [("gun", (5, 5, "nan", 9))]), "has no area"),
         (voc_xml("one.png", (64, 48), [("", (5, 5, 9, 9))]), "object without a name"),
-        (voc_xml("one.png", (64, 48), [("gun", (5, 5, 90, 9))]), "out of image 1"),
+        (
+            voc_xml("one.png", (64, 48), [("gun", (5, 5, 90, 9))]),
+            r"one\.xml: a box .* reaches 26 px out of its picture",
+        ),
+        ('<?xml version="1.0" encoding="no-such"?><annotation/>', "is not XML"),
     ],
 )
 def test_wrong_voc_files_are_refused_and_nothing_is_written(voc_folder, tmp_path, xml, message):
@@ -168,6 +172,7 @@ def test_yolo_with_classes_txt_and_labels_beside(tmp_path):
         ("0 50 50 10 10", "shares of the image"),
         ("0 nan 0.5 0.1 0.1", "shares of the image"),
         ("0 0.5 0.5 0 0.1", "has no area"),
+        ("0 1.0 0.5 0.9 0.1", "out of its picture"),
     ],
 )
 def test_wrong_yolo_lines_are_refused(yolo_folder, tmp_path, line, message):
@@ -184,15 +189,69 @@ def test_wrong_yolo_lines_are_refused(yolo_folder, tmp_path, line, message):
         ("names: 3", "list or a mapping"),
         ("names: []", "each class once"),
         ("names: [gun, gun]", "each class once"),
-        ("names: [", "is not YAML"),
+        ("names: [", "is not valid YAML"),
+        ("names: [gun, ' ']", "each class once"),
+        ("[gun]", "list or a mapping"),
         (None, "neither data.yaml nor classes.txt"),
     ],
 )
 def test_wrong_yolo_settings_are_refused(yolo_folder, tmp_path, settings, message):
     file = yolo_folder / "data.yaml"
     file.unlink() if settings is None else file.write_text(settings)
-    with pytest.raises(DataSetError, match=message):
+    with pytest.raises(CargosightError, match=message):
         run_convert("yolo", yolo_folder, "--out", tmp_path / "x.json")
+
+
+@pytest.mark.parametrize("name", ["data.yaml", "train/labels/a.txt", "list.txt"])
+def test_a_yolo_file_that_is_no_utf8_is_named(yolo_folder, tmp_path, name):
+    (yolo_folder / "data.yaml").write_text("names: [gun, knife]\ntrain: list.txt\n")
+    (yolo_folder / "list.txt").write_text("train/images/a.png\n")
+    (yolo_folder / name).write_bytes(b"names: [gun\xff]")
+    with pytest.raises(CargosightError, match=f"{name} is no text file in UTF-8"):
+        run_convert("yolo", yolo_folder, "--out", tmp_path / "x.json", "--split", "train")
+
+
+def test_a_listed_image_that_occurs_twice_is_named(yolo_folder, tmp_path):
+    (yolo_folder / "list.txt").write_text("train/images/a.png\ntrain/images/a.png\n")
+    (yolo_folder / "data.yaml").write_text("names: [gun, knife]\ntrain: list.txt\n")
+    with pytest.raises(DataSetError, match=r"a\.png is listed twice"):
+        run_convert("yolo", yolo_folder, "--out", tmp_path / "x.json", "--split", "train")
+
+
+def test_a_folder_of_clean_bags_needs_the_classes_that_were_looked_for(voc_folder, tmp_path):
+    (voc_folder / "Annotations" / "one.xml").unlink()
+    with pytest.raises(DataSetError, match="name those that were looked for with --labelled"):
+        run_convert("voc", voc_folder, "--out", tmp_path / "voc.json")
+    run_convert("voc", voc_folder, "--out", tmp_path / "voc.json", "--labelled", "knife,gun")
+    dataset = read_coco(tmp_path / "voc.json")
+    assert dataset.classes.names == ("gun", "knife")
+    assert [image.labelled.all() for image in dataset.images] == [True]
+
+
+def test_a_class_may_be_looked_for_in_vain_but_no_box_is_dropped(voc_folder, tmp_path):
+    out = tmp_path / "voc.json"
+    run_convert("voc", voc_folder, "--out", out, "--labelled", "gun,knife,bomb")
+    assert read_coco(out).classes.names == ("bomb", "gun", "knife")
+    with pytest.raises(DataSetError, match=r"one\.png has a box of 'knife', which --labelled leaves out"):
+        run_convert("voc", voc_folder, "--out", out, "--labelled", "gun", "--force")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(["--source", " "], "give it one with --source"), ([], "is a folder; name the file")],
+)
+def test_errors_name_the_option(voc_folder, tmp_path, options, message):
+    out = tmp_path / "x.json" if options else tmp_path
+    with pytest.raises(DataSetError, match=message):
+        run_convert("voc", voc_folder, "--out", out, *options)
+
+
+def test_an_empty_split_list_is_named(voc_folder, tmp_path):
+    lists = voc_folder / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    (lists / "val.txt").write_text("\n")
+    with pytest.raises(DataSetError, match=r"the list of the split 'val' in .* is empty"):
+        run_convert("voc", voc_folder, "--out", tmp_path / "x.json", "--split", "val")
 
 
 def test_an_existing_file_is_kept_unless_forced(yolo_folder, tmp_path):

@@ -112,6 +112,7 @@ def test_detection_rates_with_too_few_negatives_are_marked(model, tmp_path, caps
     (row,) = [line for line in few.splitlines() if line.startswith("bar ")]
     assert row.count("%*") == 3  # its source has four scans without a bar
     assert "* too few scans without the class" in few
+    assert "(cross-fitted)\n* too few clean scans for that false-alarm rate" in few
     run(model, "--data", write_data(tmp_path, name="more", items=280), "--samples", 0)
     more = capsys.readouterr().out
     assert "*" not in more

@@ -68,6 +68,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporting, "export_detector", ready)
 
 
+def test_weights_that_are_not_there_are_what_is_named(run: Run, tmp_path: Path) -> None:
+    code, _, err = run(tmp_path / "none.pt", "--out", tmp_path / "x.onnx")
+    assert code == 2
+    assert f"there is no file {tmp_path / 'none.pt'}; give the weights or the checkpoint of a run" in err
+
+
 def test_weights_become_a_model_that_inspects(weights: Path, run: Run, tmp_path: Path) -> None:
     out = tmp_path / "models" / "mine.onnx"
     code, told, err = run(

@@ -10,7 +10,7 @@ import yaml
 from cargosight_models.errors import ConfigurationError, DataSetError, UsageError
 from cargosight_training import child_runs
 from cargosight_training.commands import leave_out
-from cargosight_training.config import load_config
+from cargosight_training.config import find_config, load_config
 from cargosight_training.evaluation.leave_out import READINGS, GroupScore, Rules, mean_ratio, score_group
 from cargosight_training.evaluation.leave_out_table import leave_out_markdown
 from tests.made.datasets import CocoDocument, annotation, findings_of, image_record, scored_of
@@ -260,7 +260,7 @@ def test_every_group_is_left_out_once_and_compared_with_the_full_run(bench, caps
     assert "| site/1 " in out
     assert (bench.folder / "out" / "leave_out.md").read_text() in out
     # The cache of a run that left something out goes with it, the common one stays.
-    assert not (bench.folder / "out" / "site-1" / "cache").exists()
+    assert not (bench.folder / "out" / "without-site+1" / "cache").exists()
     assert (bench.folder / "cache").exists()
 
 
@@ -303,8 +303,9 @@ def test_another_bootstrap_scores_again_without_training(bench):
     assert bench.document["groups"]["site/1"]["ratios"]["headline"]["ratio_interval"] is None
 
 
-def test_a_stopped_run_is_told_and_resumed_by_the_same_command(bench, capsys):
-    bench.codes["site/2"] = 130
+@pytest.mark.parametrize("code", [130, 143])
+def test_a_stopped_run_is_told_and_resumed_by_the_same_command(bench, capsys, code):
+    bench.codes["site/2"] = code
     assert bench.run() == 130
     assert "the same command goes on" in capsys.readouterr().err
     assert list(bench.document["groups"]) == ["site/1"]
@@ -337,6 +338,21 @@ def test_weights_that_may_know_the_group_are_refused(bench):
     with pytest.raises(ConfigurationError, match="--weights-saw-none"):
         bench.run("model.weights=some.pt")
     assert bench.run("model.weights=some.pt", "--weights-saw-none") == 0
+
+
+def test_no_two_runs_share_a_folder(tmp_path):
+    config = load_config(find_config("example"))
+    names = ["a/b", "a-b", "a+b", "a%2Fb", "..", ".", "a"]
+    runs = leave_out.plan_runs(config, names, tmp_path)
+    folders = [child.folder for child in runs.values()]
+    assert len(set(folders)) == len(names) + 1
+    assert {folder.resolve().parent for folder in folders} == {tmp_path.resolve()}
+
+
+def test_a_group_with_the_name_of_the_full_run_is_refused(bench):
+    with pytest.raises(UsageError, match="'full' has the name of the run that leaves out none"):
+        bench.run("--groups", "full")
+    assert bench.trained == []
 
 
 def test_a_seed_below_zero_is_refused_before_anything_is_trained(bench):

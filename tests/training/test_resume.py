@@ -146,9 +146,11 @@ def test_a_killed_process_goes_on(data: Path) -> None:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    until = time.monotonic() + 120
-    while len(read_rows(config.out / "log.csv")) < 3 and process.poll() is None and time.monotonic() < until:
+    until = time.monotonic() + 240
+    begun = False
+    while not begun and process.poll() is None and time.monotonic() < until:
         time.sleep(0.02)
+        begun = len(read_rows(config.out / "log.csv")) >= 3 and (config.out / "last.pt").exists()
     assert process.poll() is None
     os.kill(process.pid, signal.SIGKILL)
     process.wait(timeout=60)

@@ -13,8 +13,8 @@ import torch
 from cargosight_inference.cli import main
 from cargosight_inference.session import Session
 from cargosight_models.errors import ExportError
+from cargosight_models.locking import exclusive
 from cargosight_training.config import load_config
-from cargosight_training.datasets.locking import exclusive
 from cargosight_training.trainer import checkpoint, loop, validation
 from cargosight_training.trainer.journal import read_rows
 from cargosight_training.trainer.run import read_training_data, read_validation_data
@@ -227,6 +227,19 @@ def test_there_must_be_a_run_to_resume(tmp_path: Path, capsys: pytest.CaptureFix
     assert not run.path.exists()
 
 
+def test_a_run_whose_data_could_not_be_read_has_not_begun(
+    tmp_path: Path, no_export: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = make_run(tmp_path)[1]
+    image = read_training_data(config).images[0].path
+    good = image.read_bytes()
+    image.write_bytes(b"no picture")
+    assert train(tmp_path)[0] == 2
+    assert "cannot be read" in capsys.readouterr().err
+    image.write_bytes(good)
+    assert train(tmp_path, "data.val=[]")[0] == 0
+
+
 def test_resume_and_fresh_contradict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(tmp_path, "--resume", "--fresh")[0] == 2
     assert "not allowed with" in capsys.readouterr().err
@@ -235,7 +248,7 @@ def test_resume_and_fresh_contradict(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_two_cannot_train_in_one_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = make_run(tmp_path)[1]
     program = (
-        "import sys, pathlib; from cargosight_training.datasets.locking import exclusive\n"
+        "import sys, pathlib; from cargosight_models.locking import exclusive\n"
         "with exclusive(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     )
     holder = subprocess.Popen(

@@ -24,7 +24,8 @@ if sys.platform == "linux":  # a parent that is killed takes its run along, whic
 from cargosight_inference.cli import main
 sys.exit(main(sys.argv[1:]))
 """
-_STOPPED = 130
+_STOPPED = (130, 143)
+"""Exit codes of a run that was asked to end: after a step, or by SIGTERM before the first one."""
 _STDERR = 2
 
 
@@ -93,7 +94,7 @@ class ChildRun:
         written.write_text(dump_config(self.config), encoding="utf-8")
         # A folder with settings and no checkpoint is resumed at step 0.
         code = _run_child([sys.executable, "-c", _PROGRAM, "train", str(written), "--resume"])
-        if code == _STOPPED:
+        if code in _STOPPED:
             return False
         if code != 0 or not self.finished:
             raise ConfigurationError(

@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 import cargosight_models
 from cargosight_models.errors import ConfigurationError, nearest_spelling
+from cargosight_models.strict_yaml import parse_yaml, read_yaml
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Side = Annotated[int, Field(ge=32, multiple_of=32)]
@@ -53,7 +54,7 @@ class DataConfig(_Part):
     """0 draws every scan alike, 1 draws scans of rare classes in inverse proportion to their count."""
     empty_weight: Annotated[float, Field(ge=0.0)] = 0.5
     """Weight of a scan without a box beside one of the commonest class."""
-    weights: dict[str, Annotated[float, Field(gt=0.0)]] = Field(default_factory=dict)
+    weights: dict[str, Annotated[float, Field(gt=0.0, le=1e6)]] = Field(default_factory=dict)
     """How much more often the scans of a group (``source`` or ``source/scanner``) are drawn than they would be."""
 
 
@@ -191,6 +192,12 @@ class TrainConfig(_Part):
     log: LogConfig = LogConfig()
 
     @model_validator(mode="after")
+    def _kinds_once(self) -> "TrainConfig":
+        if len(set(self.kinds)) < len(self.kinds):
+            raise ValueError(f"kinds is {list(self.kinds)}; expected each kind once")
+        return self
+
+    @model_validator(mode="after")
     def _pretrained_needs_a_backbone_with_weights(self) -> "TrainConfig":
         if self.model.pretrained and self.model.backbone.startswith("csp-"):
             raise ValueError(
@@ -213,26 +220,6 @@ class TrainConfig(_Part):
 
 
 _PHASES = re.compile("^phases:", re.MULTILINE)
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML in which a key that is given twice is an error, since one of the two would be lost."""
-
-
-def _unique_keys(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: set[str] = set()
-    for key, _ in node.value:
-        name = str(key.value)
-        if name in seen and name != "<<":
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key {name!r} is given twice", key.start_mark
-            )
-        seen.add(name)
-    loader.flatten_mapping(node)
-    return loader.construct_mapping(node, deep=True)
-
-
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_keys)
 
 
 def shipped_configs() -> dict[str, Path]:
@@ -273,14 +260,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
         ConfigurationError: the file cannot be read, a key is unknown (the nearest spelling is named) or a value
             is out of range.
     """
-    try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except OSError as error:
-        raise ConfigurationError(f"cannot read the configuration {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path} is no text file in UTF-8: {error}") from error
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{path} is not valid YAML: {error}") from error
+    raw = read_yaml(path)
     if not isinstance(raw, dict):
         raise ConfigurationError(f"{path} holds {type(raw).__name__}, expected a mapping of settings")
     for override in overrides:
@@ -330,10 +310,7 @@ def _apply(raw: dict[str, Any], override: str) -> None:
         raise ConfigurationError(
             f"override {override!r} is not of the form key=value, such as optimiser.lr=0.001"
         )
-    try:
-        value = yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"the value of override {override!r} is not valid YAML") from error
+    value = parse_yaml(text, f"the value of override {override!r}")
     *parents, last = key.split(".")
     place: Any = raw
     for name in parents:

@@ -18,6 +18,7 @@ from typing import Any
 
 from training.comparisons.scoring import read_task, score_findings, slug, write_result
 
+from cargosight_inference.arguments import path_argument
 from cargosight_inference.progress import Progress
 from cargosight_models.errors import CargosightError, ConfigurationError, UsageError
 from cargosight_training.child_runs import ChildRun
@@ -73,10 +74,12 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--set", action="append", default=[], metavar="key=value", help="a setting of every variant"
     )
-    parser.add_argument("--val", type=Path, nargs="+", required=True, metavar="FILE.json")
-    parser.add_argument("--images", type=Path, metavar="DIR", help="default: `images` beside each file")
+    parser.add_argument("--val", type=path_argument, nargs="+", required=True, metavar="FILE.json")
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="of runs, results and the table"
+        "--images", type=path_argument, metavar="DIR", help="default: `images` beside each file"
+    )
+    parser.add_argument(
+        "--out", type=path_argument, required=True, metavar="DIR", help="of runs, results and the table"
     )
     parser.add_argument(
         "--cpu-seconds", type=float, default=7200.0, help="budget of each run (default: 7200)"

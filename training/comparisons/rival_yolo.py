@@ -28,6 +28,7 @@ from training.comparisons.scoring import (
 )
 from training.comparisons.yolo_labels import write_yolo_folder
 
+from cargosight_inference.arguments import path_argument
 from cargosight_inference.findings import Findings
 from cargosight_models.errors import CargosightError, DataSetError, UsageError
 from cargosight_models.geometry import clip_boxes
@@ -42,11 +43,13 @@ WATCHED = 16
 def make_parser() -> argparse.ArgumentParser:
     """The options of the script."""
     parser = argparse.ArgumentParser(prog="python -m training.comparisons.rival_yolo", description=__doc__)
-    parser.add_argument("--train", type=Path, nargs="+", required=True, metavar="FILE.json")
-    parser.add_argument("--val", type=Path, nargs="+", required=True, metavar="FILE.json")
-    parser.add_argument("--images", type=Path, metavar="DIR", help="default: `images` beside each file")
+    parser.add_argument("--train", type=path_argument, nargs="+", required=True, metavar="FILE.json")
+    parser.add_argument("--val", type=path_argument, nargs="+", required=True, metavar="FILE.json")
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="of runs, results and the table"
+        "--images", type=path_argument, metavar="DIR", help="default: `images` beside each file"
+    )
+    parser.add_argument(
+        "--out", type=path_argument, required=True, metavar="DIR", help="of runs, results and the table"
     )
     parser.add_argument(
         "--cpu-seconds", type=float, default=7200.0, help="budget of training (default: 7200)"

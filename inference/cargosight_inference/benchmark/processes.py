@@ -158,15 +158,19 @@ def _timed(code: str, arguments: Sequence[str], *, first: str | None = None) -> 
     ):
         if process.stdout is None:
             raise AssertionError("a pipe was asked for")
-        line = process.stdout.readline()
-        while line and first not in (None, line):
+        try:
             line = process.stdout.readline()
-        seconds = perf_counter() - started
-        rest = process.stdout.read()  # `communicate` would lose what came together with the first line
-        if process.wait() != 0:
+            while line and first not in (None, line):
+                line = process.stdout.readline()
+            seconds = perf_counter() - started
+            rest = process.stdout.read()  # `communicate` would lose what came together with the first line
+            exit_code = process.wait()
+        finally:
+            process.kill()  # where this process is told to end, that one ends too
+        if exit_code != 0:
             errors.seek(0)
             raise UsageError(
-                f"a process to measure failed with code {process.returncode}: {errors.read()[-500:].strip()}"
+                f"a process to measure failed with code {exit_code}: {errors.read()[-500:].strip()}"
             )
     return seconds, float(rest.split()[-1])
 

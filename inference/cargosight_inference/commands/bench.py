@@ -5,12 +5,14 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
 from typing import Any
 
 import cv2
+import numpy as np
 
 from cargosight_inference.benchmark.images import COUNT, HEIGHT, WIDTH, make_images
 from cargosight_inference.benchmark.measures import Spread
@@ -27,7 +29,8 @@ from cargosight_inference.benchmark.processes import (
 )
 from cargosight_inference.inputs import check_arguments, expand
 from cargosight_inference.inspector import Inspector, default_model
-from cargosight_models.errors import UsageError
+from cargosight_inference.scans.readers import read_scan
+from cargosight_models.errors import ScanError, UsageError
 
 SUMMARY = "Measure the pipeline's overhead, the time to the first result, and memory."
 
@@ -101,8 +104,8 @@ def run(arguments: argparse.Namespace) -> int:
     cv2.setNumThreads(1)
     check_arguments(arguments.images)
     with TemporaryDirectory(prefix="cargosight-bench-") as folder:
-        paths = _images(arguments.images, Path(folder))
-        report = _measure(arguments, paths)
+        paths, notes = _images(arguments.images, Path(folder))
+        report = _measure(arguments, paths, notes)
     if arguments.json:
         sys.stdout.write(json.dumps(asdict(report), indent=2) + "\n")
     else:
@@ -110,25 +113,36 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _images(given: Sequence[str], folder: Path) -> list[Path]:
+def _images(given: Sequence[str], folder: Path) -> tuple[list[Path], list[str]]:
+    """Return the images to measure on, and a note where files that were given are not among them."""
     if not given:
-        return make_images(folder)
-    paths = [
-        Path(found.path) for found, _ in zip(expand(given, stop=Event()), range(_MOST_IMAGES), strict=False)
-    ]
-    readable = [path for path in paths if path.is_file() and cv2.haveImageReader(str(path))]
-    if not readable:
-        raise UsageError(f"none of {', '.join(given)} is an image that OpenCV decodes, as bare calls need")
-    return readable
+        return make_images(folder), []
+    paths = [Path(found.path) for found in islice(expand(given, stop=Event()), _MOST_IMAGES)]
+    refused = {path: reason for path in paths if (reason := _refusal(path)) is not None}
+    first = next((f"{path}: {reason}" for path, reason in refused.items()), "there is none")
+    if len(refused) == len(paths):
+        raise UsageError(f"nothing to measure on in {', '.join(given)}: {first}")
+    notes = [f"{len(refused)} of {len(paths)} files were left out, the first {first}"] if refused else []
+    return [path for path in paths if path not in refused], notes
 
 
-def _measure(arguments: argparse.Namespace, paths: Sequence[Path]) -> Report:
+def _refusal(path: Path) -> str | None:
+    """Say why the bare calls cannot read a file; None where they can."""
+    try:
+        read_scan(path)
+    except ScanError as error:
+        return str(error)
+    if cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_COLOR) is None:
+        return "not an image that OpenCV decodes; expected one, since the bare calls are its own"
+    return None
+
+
+def _measure(arguments: argparse.Namespace, paths: Sequence[Path], notes: list[str]) -> Report:
     parts = arguments.only or _PARTS
     model = default_model(None) if arguments.model is None else arguments.model
     inspector = Inspector(model, threshold=_THRESHOLD)
     path = str(inspector.model.path)
     results: dict[str, Any] = {}
-    notes: list[str] = []
     jobs: dict[str, Callable[[], object]] = {
         "overhead": lambda: measure_overhead(inspector, paths, arguments.rounds),
         "start": lambda: measure_start(path, _THRESHOLD, paths, arguments.starts),
@@ -139,7 +153,7 @@ def _measure(arguments: argparse.Namespace, paths: Sequence[Path]) -> Report:
         if part not in parts:
             continue
         if part == "rival" and not rival_is_installed():
-            notes.append(f"{RIVAL} is not installed in this environment, so it was not measured")
+            notes = [*notes, f"{RIVAL} is not installed in this environment, so it was not measured"]
             continue
         results[part] = jobs[part]()
     images = f"{len(paths)} given" if arguments.images else f"{len(paths)} made JPEGs of {WIDTH} x {HEIGHT}"

@@ -6,12 +6,12 @@ import sys
 from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing
-from pathlib import Path
 from threading import Event, Thread
 from typing import get_args
 
 import cv2
 
+from cargosight_inference.arguments import path_argument
 from cargosight_inference.inputs import STDIN, Input, check_arguments, expand
 from cargosight_inference.inspection import Decision, Inspection
 from cargosight_inference.inspector import MAX_PIXELS, Inspector, default_model
@@ -20,7 +20,7 @@ from cargosight_inference.policy import Policy
 from cargosight_inference.progress import Progress
 from cargosight_inference.results import ResultWriter
 from cargosight_inference.scans.scan import Polarity, Scan, Subject
-from cargosight_inference.session import ThreadPolicy
+from cargosight_inference.session import MOST_THREADS, ThreadPolicy
 from cargosight_inference.spelling import spelled_out
 from cargosight_models.errors import UsageError
 
@@ -41,7 +41,8 @@ With --out, bag.jpg gives bag.overlay.png and bag.inspection.json; scans found i
 below it. Where two inputs would share a name, the later is called bag~ and eight hex digits that stand for
 its path; so is one whose name is too long.
 
-exit code: 0 all scans were inspected, 2 misuse, 3 a file was unreadable, 130 interrupted."""
+exit code: 0 all scans were inspected, 2 misuse, 3 a file was unreadable, 130 interrupted, 143
+terminated."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +55,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="file, folder (with its subfolders), glob pattern, or - for a list on stdin, one path a line",
     )
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="write an overlay PNG and an inspection JSON per scan"
+        "--out",
+        type=path_argument,
+        metavar="DIR",
+        help="write an overlay PNG and an inspection JSON per scan",
     )
     parser.add_argument("--json", action="store_true", help="write JSON lines to stdout instead of text")
     parser.add_argument(
@@ -103,8 +107,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Inspect what the arguments name; return the exit code."""
     check_arguments(arguments.paths)
-    if arguments.threads < 1:
-        raise UsageError(f"--threads {arguments.threads} found; expected 1 or more")
+    if not 1 <= arguments.threads <= MOST_THREADS:
+        raise UsageError(f"--threads {arguments.threads} found; expected 1 to {MOST_THREADS}")
     inspector = Inspector(
         default_model(arguments.subject) if arguments.model is None else arguments.model,
         subject=arguments.subject,

@@ -15,6 +15,7 @@ there was one.
 import errno
 import hashlib
 import math
+import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,11 +141,12 @@ def _read_file(path: Path, max_pixels: int) -> bytes:
     """Return a file's bytes; what is no regular file, or too large for the pixel limit, is not opened."""
     try:
         status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise ScanError(_about_folder(path))
         if not stat.S_ISREG(status.st_mode):
-            what = (
-                "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file (a pipe, socket or device)"
+            raise ScanError(
+                f"the path is no regular file (a pipe, socket or device); expected a file: {SUPPORTED}"
             )
-            raise ScanError(f"the path is {what}; expected a file: {SUPPORTED}")
         most = max_pixels * _BYTES_PER_PIXEL + _SPARE_BYTES
         if status.st_size > most:
             raise ScanError(
@@ -159,6 +161,15 @@ def _read_file(path: Path, max_pixels: int) -> bytes:
         raise ScanError(f"the file cannot be read ({reason}); check its permissions and the disk") from error
     except ValueError as error:  # a path with a zero byte in it
         raise ScanError(f"the path is malformed ({error}); check it") from error
+
+
+def _about_folder(path: Path) -> str:
+    """Say what is wrong with a folder in the place of a file: that it is one, or that nobody can look into it."""
+    try:
+        with os.scandir(path):
+            return f"the path is a folder; expected a file: {SUPPORTED}"
+    except OSError as error:
+        return f"the folder cannot be listed ({error.strerror}); check its permissions and the disk"
 
 
 def _demand_limit(what: str, width: int, height: int, total: int, options: ReadOptions) -> None:

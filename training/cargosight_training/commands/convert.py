@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cargosight_inference.arguments import path_argument
 from cargosight_inference.progress import Progress
 from cargosight_training.datasets.records import ORIGINS, DataSet
 from cargosight_training.datasets.voc import read_voc
@@ -18,15 +19,18 @@ SUMMARY = "convert a Pascal VOC or YOLO folder to COCO JSON"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
     parser.add_argument("format", choices=("voc", "yolo"), help="the format of the folder")
-    parser.add_argument("folder", type=Path, metavar="IN", help="the data set's folder")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE.json", help="the file to write")
+    parser.add_argument("folder", type=path_argument, metavar="IN", help="the data set's folder")
+    parser.add_argument(
+        "--out", type=path_argument, required=True, metavar="FILE.json", help="the file to write"
+    )
     parser.add_argument("--split", help="only this split (a list in ImageSets/Main, a key of data.yaml)")
     parser.add_argument("--source", help="name of the source in reports (default: the folder's name)")
     parser.add_argument("--scanner", help="the scanner that all images come from")
     parser.add_argument(
         "--labelled",
         metavar="CLASS,CLASS",
-        help="the classes that are boxed on every image, where the folder does not box all it names",
+        help="the classes that were looked for on every image (default: all that the folder names); "
+        "yolo: some of those; voc: also one without a box, as for a folder of clean bags",
     )
     parser.add_argument(
         "--origin", choices=ORIGINS, default="real", help="what the scans are (default: real)"
@@ -65,6 +69,8 @@ def run(args: argparse.Namespace) -> int:
     labelled = None
     if args.labelled is not None:
         labelled = tuple(name.strip() for name in args.labelled.split(",") if name.strip())
+        if args.format == "voc":  # it has no list of classes, and a class may have been looked for in vain
+            classes = sorted({*classes, *labelled})
     terms = SourceTerms(
         source=args.source or args.folder.resolve().name,
         scanner=args.scanner,

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from cargosight_inference.arguments import path_argument
 from cargosight_inference.progress import Progress
 from cargosight_models.catalog import list_models
 from cargosight_models.contract import file_fingerprint
 from cargosight_models.errors import CatalogError, DataSetError, UsageError
-from cargosight_models.operating_points import Sidecar, sidecar_path
+from cargosight_models.operating_points import OperatingPoint, Sidecar, sidecar_path
 from cargosight_training.datasets.coco import merge, only, read_coco, without
 from cargosight_training.datasets.records import DataSet
 from cargosight_training.evaluation.bootstrap import SAMPLES
@@ -47,11 +48,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("model", metavar="MODEL", help="model by catalog name, or an .onnx file")
     parser.add_argument(
-        "--data", type=Path, nargs="+", required=True, metavar="FILE.json", help="COCO annotation files"
+        "--data",
+        type=path_argument,
+        nargs="+",
+        required=True,
+        metavar="FILE.json",
+        help="COCO annotation files",
     )
     parser.add_argument(
         "--images",
-        type=Path,
+        type=path_argument,
         metavar="DIR",
         help="where file names start (default: `images` beside each file)",
     )
@@ -61,7 +67,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--without", action="append", default=[], metavar="GROUP", help="without this group; may be repeated"
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write evaluation.json and report.html there")
+    parser.add_argument(
+        "--out", type=path_argument, metavar="DIR", help="write evaluation.json and report.html there"
+    )
     parser.add_argument("--json", action="store_true", help="write the figures as JSON to stdout")
     parser.add_argument(
         "--choose-operating-points", action="store_true", help="write thresholds into the model's sidecar"
@@ -254,15 +262,23 @@ def _average(average: Average, which: str) -> str:
 
 def _alarms(part: Part) -> list[str]:
     lines = [
-        f"{point.name}: {_share(point.measured['clean_scans'])} of clean scans alarm (cross-fitted)"
+        f"{point.name}: {_share(point.measured['clean_scans'])}{'*' if _is_bold(point) else ''} of clean scans alarm "
+        "(cross-fitted)"
         for point in part.points
     ]
+    if any(_is_bold(point) for point in part.points):
+        lines.append("* too few clean scans for that false-alarm rate: more of them would alarm than it says")
     lines += [
         f"{name} of the model's sidecar: {_share(measured['clean_scans'])} of clean scans alarm here"
         for name, measured in part.stored.items()
         if measured["clean_scans"]["of"]
     ]
     return lines if part.points_missing is None else [*lines, f"no operating points: {part.points_missing}"]
+
+
+def _is_bold(point: OperatingPoint) -> bool:
+    """Whether a point promises a rate for which there were too few clean scans."""
+    return bool(point.measured["clean_scans"]["too_few_for_wanted_rate"])
 
 
 def _null_projections(null: NullProjections) -> list[str]:

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cargosight_inference.arguments import path_argument
 from cargosight_models import catalog
 from cargosight_models.contract import file_fingerprint
 from cargosight_models.errors import ConfigurationError, MissingExtraError, UsageError
@@ -44,14 +45,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     # So that settings may stand behind an option, too.
     parser.parse_args = parser.parse_intermixed_args  # type: ignore[method-assign]
-    parser.add_argument("weights", type=Path, metavar="WEIGHTS", help="weights or checkpoint of a run")
+    parser.add_argument(
+        "weights", type=path_argument, metavar="WEIGHTS", help="weights or checkpoint of a run"
+    )
     parser.add_argument("settings", metavar="key=value", nargs="*", help="a setting in place of the file's")
     parser.add_argument(
         "--config",
         metavar="CONFIG",
         help="a YAML file, or the name of a configuration shipped with it (default: config.yaml beside WEIGHTS)",
     )
-    parser.add_argument("--out", type=Path, metavar="FILE.onnx", help="the file to write")
+    parser.add_argument("--out", type=path_argument, metavar="FILE.onnx", help="the file to write")
     parser.add_argument(
         "--bundle",
         metavar="NAME",
@@ -61,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--int8", action="store_true", help="quantise, and keep that if it pays")
     parser.add_argument(
         "--data",
-        type=Path,
+        type=path_argument,
         nargs="+",
         metavar="FILE.json",
         help="validation data for --int8 (default: the configuration's)",
@@ -91,6 +94,8 @@ def run(args: argparse.Namespace) -> int:
     path = _target(args)
     if path.exists() and not args.force:
         raise UsageError(f"{path} exists; give --force to replace it")
+    if not args.weights.is_file():
+        raise UsageError(f"there is no file {args.weights}; give the weights or the checkpoint of a run")
     given = args.config if args.config is not None else str(args.weights.parent / "config.yaml")
     config = load_config(find_config(given), args.settings)
     if args.bundle is not None:

@@ -11,9 +11,11 @@ from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import numpy as np
 
+from cargosight_inference.arguments import path_argument
 from cargosight_inference.progress import Progress
 from cargosight_models.contract import file_fingerprint
 from cargosight_models.errors import ConfigurationError, DataSetError, MissingExtraError, UsageError
@@ -81,15 +83,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--groups", required=True, metavar="GROUP,GROUP", help="what is left out, one at a time"
     )
     parser.add_argument(
-        "--data", type=Path, nargs="+", required=True, metavar="FILE.json", help="validation files"
+        "--data", type=path_argument, nargs="+", required=True, metavar="FILE.json", help="validation files"
     )
     parser.add_argument(
         "--images",
-        type=Path,
+        type=path_argument,
         metavar="DIR",
         help="where their file names start (default: `images` beside each)",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="of the runs and the tables")
+    parser.add_argument(
+        "--out", type=path_argument, required=True, metavar="DIR", help="of the runs and the tables"
+    )
     rules = Rules()
     parser.add_argument(
         "--least-boxes",
@@ -131,6 +135,11 @@ def run(args: argparse.Namespace) -> int:
     groups = tuple(dict.fromkeys(name.strip() for name in args.groups.split(",") if name.strip()))
     if not groups:
         raise UsageError("--groups names no group; give a source, or source/scanner, or several with commas")
+    if FULL in groups:
+        raise UsageError(
+            f"the group {FULL!r} has the name of the run that leaves out none; give the source another name in the "
+            "annotation files"
+        )
     if args.samples < 0:
         raise UsageError(f"--samples {args.samples} found; expected 0 or more")
     if args.seed < 0:
@@ -190,13 +199,18 @@ def plan_runs(config: "TrainConfig", groups: Sequence[str], out: Path) -> "dict[
     log = config.log.model_copy(update={"evaluate_every": 0, "sheet": 0})
     runs = {}
     for name in (FULL, *groups):
-        folder = out / name.replace("/", "-")
+        folder = out / _folder_name(name)
         left_out = config.data.without if name == FULL else (*config.data.without, name)
         # Each run without a group has other pictures: their cache lies in its folder until it is done.
         cache = config.data.cache if name == FULL else folder / "cache"
         data = config.data.model_copy(update={"without": left_out, "val": (), "cache": cache})
         runs[name] = ChildRun(config.model_copy(update={"out": folder, "data": data, "log": log}))
     return runs
+
+
+def _folder_name(run: str) -> str:
+    """The folder of a run: a name of its own for every group, also for one called `..`; a + stands for a slash."""
+    return FULL if run == FULL else f"without-{quote(run, safe='').replace('%2F', '+')}"
 
 
 def scored_group(

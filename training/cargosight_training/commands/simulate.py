@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cargosight_inference.arguments import path_argument
 from cargosight_inference.progress import Progress
 from cargosight_models.errors import UsageError
 from cargosight_training.datasets.records import DataSet
@@ -21,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("subject", choices=("baggage",), help="what to simulate")
     parser.add_argument("--count", type=int, default=20, metavar="N", help="how many scans (default: 20)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="number of the series (default: 0)")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
+    parser.add_argument("--out", type=path_argument, required=True, metavar="DIR", help="folder to write to")
     parser.add_argument(
         "--format",
         choices=("png", "jpeg", "tiff"),

@@ -21,7 +21,7 @@ from cargosight_inference.scans.scan import Scan, Subject
 from cargosight_models.contract import InputContract
 from cargosight_models.errors import DataSetError, ScanError
 from cargosight_models.geometry import FloatArray, clip_boxes
-from cargosight_training.datasets.locking import exclusive
+from cargosight_models.locking import exclusive
 from cargosight_training.datasets.records import ImageRecord
 
 Picture = npt.NDArray[Any]

@@ -261,15 +261,27 @@ def _corners(
     if np.float32(x + w) <= np.float32(x) or np.float32(y + h) <= np.float32(y):
         raise raw.error(f"{what}: its box {bbox} has no area; give it its real size, or take the image out")
     width, height = image["width"], image["height"]
-    over_x, over_y = max(-x, x + w - width), max(-y, y + h - height)
-    allowed_x, allowed_y = (max(OVERHANG_PX, OVERHANG_SHARE * side) for side in (width, height))
-    corners = [max(x, 0.0), max(y, 0.0), min(x + w, float(width)), min(y + h, float(height))]
-    if over_x > allowed_x or over_y > allowed_y or corners[2] <= corners[0] or corners[3] <= corners[1]:
+    overhang = too_far_out((x, y, x + w, y + h), (width, height))
+    if overhang is not None:
         raise raw.error(
-            f"{what}: its box {bbox} reaches {max(over_x, over_y):g} px out of image {image['id']} "
+            f"{what}: its box {bbox} reaches {overhang:g} px out of image {image['id']} "
             f"({width} by {height}); boxes are [x, y, width, height] in pixels of the stored image"
         )
-    return corners, max(over_x, over_y) > 0
+    corners = [max(x, 0.0), max(y, 0.0), min(x + w, float(width)), min(y + h, float(height))]
+    return corners, corners != [x, y, x + w, y + h]
+
+
+def too_far_out(box: tuple[float, float, float, float], size: tuple[int, int]) -> float | None:
+    """By how many pixels a box (corners) reaches out of its picture (width, height), where that is too far to clip it.
+
+    None where it is inside, or reaches out by no more than a tool rounds.
+    """
+    x1, y1, x2, y2 = box
+    width, height = size
+    over_x, over_y = max(-x1, x2 - width), max(-y1, y2 - height)
+    allowed_x, allowed_y = (max(OVERHANG_PX, OVERHANG_SHARE * side) for side in size)
+    outside = min(x2, width) <= max(x1, 0.0) or min(y2, height) <= max(y1, 0.0)
+    return max(over_x, over_y) if outside or over_x > allowed_x or over_y > allowed_y else None
 
 
 def _record(

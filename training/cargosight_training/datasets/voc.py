@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 from cargosight_models.errors import DataSetError
 from cargosight_training.datasets.image_files import IMAGE_SUFFIXES, image_size, require_folder
+from cargosight_training.datasets.text_files import read_lines
 from cargosight_training.datasets.writing import BoxedImage, check_box
 
 FirstPixel = Literal[0, 1]
@@ -42,6 +43,8 @@ def read_voc(
     if split is not None:
         xml_files = _of_split(folder, split, xml_files)
     if not xml_files:
+        if split is not None:
+            raise DataSetError(f"the list of the split {split!r} in {folder} is empty; name another split")
         raise DataSetError(f"{folder} holds no XML files; a Pascal VOC folder has one for each image")
     images = []
     for done, xml_file in enumerate(xml_files, start=1):
@@ -58,7 +61,7 @@ def _of_split(folder: Path, split: str, xml_files: Iterable[Path]) -> list[Path]
         raise DataSetError(f"the list {listing} does not exist; lists found: {have}")
     by_stem = {path.stem: path for path in xml_files}
     chosen = []
-    for line in listing.read_text(encoding="utf-8").split("\n"):
+    for line in read_lines(listing):
         # A list may carry a second column (-1, 0, 1: whether the class is in the image).
         stem = line.split()[0] if line.strip() else None
         if stem is None:
@@ -78,7 +81,11 @@ def _read_file(folder: Path, xml_file: Path, first_pixel: FirstPixel) -> BoxedIm
         )
     try:
         root = ElementTree.fromstring(content)
-    except ElementTree.ParseError as error:
+    except (
+        ElementTree.ParseError,
+        ValueError,
+        LookupError,
+    ) as error:  # the two of an encoding it does not know
         raise DataSetError(f"{xml_file} is not XML: {error}") from error
     if root.tag != "annotation":
         raise DataSetError(f"{xml_file} starts with <{root.tag}>, a VOC file starts with <annotation>")
@@ -97,13 +104,13 @@ def _read_file(folder: Path, xml_file: Path, first_pixel: FirstPixel) -> BoxedIm
         name = (item.findtext("name") or "").strip()
         if not name:
             raise DataSetError(f"{xml_file} has an object without a name")
-        boxes.append(_box(item, xml_file, first_pixel))
+        boxes.append(_box(item, xml_file, (width, height), first_pixel))
         names.append(name)
     return BoxedImage(path, width, height, tuple(boxes), tuple(names))
 
 
 def _box(
-    item: ElementTree.Element, xml_file: Path, first_pixel: FirstPixel
+    item: ElementTree.Element, xml_file: Path, size: tuple[int, int], first_pixel: FirstPixel
 ) -> tuple[float, float, float, float]:
     values = []
     for tag in ("xmin", "ymin", "xmax", "ymax"):
@@ -119,7 +126,7 @@ def _box(
             "where the writing tool counted from 0, pass --first-pixel 0"
         )
     box = (x1 - first_pixel, y1 - first_pixel, x2, y2)
-    check_box(box, str(xml_file))
+    check_box(box, size, str(xml_file))
     return box
 
 

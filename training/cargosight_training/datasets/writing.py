@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cargosight_models.errors import DataSetError, nearest_spelling
-from cargosight_training.datasets.coco import default_images_dir, read_coco
+from cargosight_training.datasets.coco import default_images_dir, read_coco, too_far_out
 from cargosight_training.datasets.records import DataSet, Origin
 
 
@@ -38,7 +38,8 @@ class SourceTerms:
     Attributes:
         source: Name of the source.
         scanner: Scanner of all its images, None where unknown.
-        labelled: Classes that are boxed on every image; None for every class that the folder names.
+        labelled: Classes that were looked for on every image, and are boxed wherever they are; None for every class
+            that the folder names.
         origin: Real, projected or simulated.
     """
 
@@ -64,6 +65,8 @@ def write_coco(
     Raises:
         DataSetError: The file exists and `force` is false, nothing was found to write, or an entry is wrong.
     """
+    if path.is_dir():
+        raise DataSetError(f"{path} is a folder; name the file to write")
     if path.exists() and not force:
         raise DataSetError(f"{path} exists already; name another file, or pass --force to replace it")
     if not images:
@@ -87,14 +90,23 @@ def coco_document(
     """The COCO document of the images, ids counted from 1.
 
     Raises:
-        DataSetError: A class in `terms.labelled` is not among `classes`, or a box is of a class outside it.
+        DataSetError: There are no classes, a class in `terms.labelled` is not among them, a box is of a class
+            outside it, an image occurs twice, or the source has no name.
     """
+    if not classes:
+        raise DataSetError(
+            f"none of the {len(images)} images has a box, so that the folder names no class; name those that were "
+            "looked for with --labelled CLASS,CLASS"
+        )
+    if not terms.source.strip():
+        raise DataSetError("the source has no name; give it one with --source")
     for label in terms.labelled or ():
         if label not in classes:
             raise DataSetError(
                 f"the class {label!r} was to be labelled, but the folder does not name it"
                 f"{nearest_spelling(label, tuple(classes))}; it names {', '.join(classes)}"
             )
+    _check_images(images, terms)
     ids = {name: index for index, name in enumerate(classes, start=1)}
     rows: list[Mapping[str, Any]] = []
     annotations: list[Mapping[str, Any]] = []
@@ -128,11 +140,30 @@ def coco_document(
     }
 
 
-def check_box(box: tuple[float, float, float, float], where: str) -> None:
-    """Refuse a box without area, with a message that names the file it came from.
+def _check_images(images: Sequence[BoxedImage], terms: SourceTerms) -> None:
+    seen: set[Path] = set()
+    for image in images:
+        if image.path in seen:
+            raise DataSetError(f"the image {image.path} is listed twice; list each image once")
+        seen.add(image.path)
+        for name in image.names:
+            if terms.labelled is not None and name not in terms.labelled:
+                raise DataSetError(
+                    f"{image.path} has a box of {name!r}, which --labelled leaves out; name it there if every image "
+                    "was looked at for it, else take its boxes out"
+                )
+
+
+def check_box(box: tuple[float, float, float, float], size: tuple[int, int], where: str) -> None:
+    """Refuse a box without area or outside its picture, with a message that names the file it came from.
+
+    Args:
+        box: Corners x1, y1, x2, y2 in pixels.
+        size: Width and height of the picture in pixels.
+        where: The file, and the line where there is one.
 
     Raises:
-        DataSetError: Width or height is not above zero.
+        DataSetError: Width or height is not above zero, or it reaches farther out than `read_coco` lets pass.
     """
     x1, y1, x2, y2 = box
     # A negated comparison is also true for NaN.
@@ -140,4 +171,10 @@ def check_box(box: tuple[float, float, float, float], where: str) -> None:
         raise DataSetError(
             f"{where}: a box from ({x1:g}, {y1:g}) to ({x2:g}, {y2:g}) has no area; "
             "give it its real size, or take the image out"
+        )
+    overhang = too_far_out(box, size)
+    if overhang is not None:
+        raise DataSetError(
+            f"{where}: a box from ({x1:g}, {y1:g}) to ({x2:g}, {y2:g}) reaches {overhang:g} px out of its picture of "
+            f"{size[0]} by {size[1]} pixels; correct it, or take the image out"
         )

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from cargosight_models.errors import DataSetError
+from cargosight_models.strict_yaml import read_yaml
 from cargosight_training.datasets.image_files import image_size, list_images, require_folder
+from cargosight_training.datasets.text_files import read_lines
 from cargosight_training.datasets.writing import BoxedImage, check_box
 
 Progress = Callable[[int, int], None]
@@ -34,6 +34,7 @@ def read_yolo(
 
     Raises:
         DataSetError: No class names, no images, no label file at all, or a wrong line; the message names it.
+        ConfigurationError: `data.yaml` cannot be read as YAML.
     """
     require_folder(folder)
     names, settings = _class_names(folder)
@@ -48,11 +49,11 @@ def read_yolo(
         lines: list[str] = []
         if label_file is not None:
             labelled += 1
-            lines = label_file.read_text(encoding="utf-8").splitlines()
+            lines = read_lines(label_file)
         boxes, box_names = [], []
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                name, box = _parse_line(line, names, width, height, f"{label_file}, line {number}")
+                name, box = _parse_line(line, names, (width, height), f"{label_file}, line {number}")
                 boxes.append(box)
                 box_names.append(name)
         images.append(BoxedImage(path, width, height, tuple(boxes), tuple(box_names)))
@@ -72,16 +73,13 @@ def _class_names(folder: Path) -> tuple[list[str], dict[str, Any]]:
             return _names_of_yaml(settings_file)
     listing = folder / "classes.txt"
     if listing.is_file():
-        names = [line.strip() for line in listing.read_text(encoding="utf-8").splitlines() if line.strip()]
+        names = [line.strip() for line in read_lines(listing) if line.strip()]
         return _checked_names(names, listing), {}
     raise DataSetError(f"{folder} has neither data.yaml nor classes.txt, so its class numbers have no names")
 
 
 def _names_of_yaml(settings_file: Path) -> tuple[list[str], dict[str, Any]]:
-    try:
-        settings = yaml.safe_load(settings_file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise DataSetError(f"{settings_file} is not YAML: {error}") from error
+    settings = read_yaml(settings_file)
     names = settings.get("names") if isinstance(settings, dict) else None
     if isinstance(names, dict):
         if sorted(names) != list(range(len(names))):
@@ -89,14 +87,16 @@ def _names_of_yaml(settings_file: Path) -> tuple[list[str], dict[str, Any]]:
                 f"{settings_file}: `names` must be numbered 0 to {len(names) - 1} without a gap"
             )
         names = [names[number] for number in range(len(names))]
-    if not isinstance(names, list):
+    if not isinstance(settings, dict) or not isinstance(names, list):
         raise DataSetError(f"{settings_file}: `names` must be a list or a mapping of class names")
     return _checked_names([str(name) for name in names], settings_file), settings
 
 
 def _checked_names(names: list[str], where: Path) -> list[str]:
-    if not names or len(set(names)) != len(names):
-        raise DataSetError(f"{where} must name each class once, found {', '.join(names) or 'none'}")
+    if not names or len(set(names)) != len(names) or not all(name.strip() for name in names):
+        raise DataSetError(
+            f"{where} must name each class once, found {', '.join(map(repr, names)) or 'none'}"
+        )
     return names
 
 
@@ -117,7 +117,7 @@ def _of_split(folder: Path, settings: dict[str, Any], split: str) -> list[Path]:
         if place.is_dir():
             paths += list_images(place)
         else:
-            listed = (line.strip() for line in place.read_text(encoding="utf-8").splitlines())
+            listed = (line.strip() for line in read_lines(place))
             paths += [place.parent / line for line in listed if line]
     return sorted(paths)
 
@@ -136,9 +136,9 @@ def _label_file(folder: Path, image: Path) -> Path | None:
 
 
 def _parse_line(
-    line: str, names: list[str], width: int, height: int, where: str
+    line: str, names: list[str], size: tuple[int, int], where: str
 ) -> tuple[str, tuple[float, float, float, float]]:
-    fields = line.split()
+    fields, (width, height) = line.split(), size
     try:
         number, values = int(fields[0]), [float(field) for field in fields[1:]]
     except ValueError:
@@ -161,5 +161,5 @@ def _parse_line(
         raise DataSetError(
             f"{where}: 4 numbers (a box) or 6 and more (a polygon) expected, found {len(values)}"
         )
-    check_box(box, where)
+    check_box(box, size, where)
     return names[number], box

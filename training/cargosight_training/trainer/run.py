@@ -6,12 +6,12 @@ from dataclasses import replace
 from cargosight_inference.progress import Progress
 from cargosight_models.errors import ConfigurationError, DataSetError
 from cargosight_models.labels import ClassSet
+from cargosight_models.locking import exclusive
 from cargosight_training.augmentation.recipe import Recipe
 from cargosight_training.config import DataFile, TrainConfig, config_from_json
 from cargosight_training.config_changes import differences
 from cargosight_training.datasets.cache import PictureCache
 from cargosight_training.datasets.coco import read_coco
-from cargosight_training.datasets.locking import exclusive
 from cargosight_training.datasets.records import DataSet, check_apart, check_groups, merge, without
 from cargosight_training.export.contract import training_terms, with_inherited
 from cargosight_training.trainer.checkpoint import training_data_of
@@ -68,9 +68,9 @@ def train(config: TrainConfig, *, resume: bool = False, fresh: bool = False) -> 
             machine.wait_for_all()
             if resume and folder.checkpoint.exists():
                 _take_up(trainer, config, validation)
-            if machine.rank == 0:
-                folder.write_config(config)
             samples = _shared_samples(config, data, machine)
+            if machine.rank == 0:  # only now: a run that could not read its data has not begun
+                folder.write_config(config)
             with stop:
                 trainer.run(samples, evaluate=validation, stop=stop)
             return trainer.step == config.total_steps and not stop()
