@@ -128,7 +128,10 @@ def _is_lost(entry: "os.DirEntry[str]") -> bool:
 def _is_scan(entry: "os.DirEntry[str]") -> bool:
     if entry.name.endswith(OVERLAY_SUFFIX):
         stem = entry.path.removesuffix(OVERLAY_SUFFIX)
-        return not inspected_path(Path(stem + INSPECTION_SUFFIX))
+        try:
+            return not inspected_path(Path(stem + INSPECTION_SUFFIX))
+        except OSError:  # such as a name too long to be of ours: its own reading says what is wrong
+            return True
     return Path(entry.name).suffix.lower() in SCAN_SUFFIXES or _begins_like_scan(entry.path)
 
 

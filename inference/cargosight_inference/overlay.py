@@ -42,6 +42,8 @@ _DECISION_COLOURS: dict[Decision, Colour] = {
 }
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
+_BANNER = 50
+"""Height of the banner in units."""
 _REFERENCE_SIDE = 640
 """A picture of this long side is drawn at unit size: lines of 2 pixels, letters of about 12."""
 _LEAST_BANNER = 440
@@ -76,7 +78,7 @@ def draw_overlay(scan: Scan, inspection: Inspection) -> Picture:
     if factor > 1:
         size = (scan.width * factor, scan.height * factor)
         picture = cast(Picture, cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC))
-    unit = max(1.0, max(picture.shape[:2]) / _REFERENCE_SIDE)
+    unit = _unit(picture.shape[1], picture.shape[0])
 
     items = inspection.findings.boxes * np.float32(factor)
     texts = [
@@ -87,7 +89,7 @@ def draw_overlay(scan: Scan, inspection: Inspection) -> Picture:
     size_of_picture = (float(picture.shape[1]), float(picture.shape[0]))
     labels = place_labels(outlined, [_label_size(text, unit) for text in texts], size_of_picture, 2 * unit)
 
-    banner = round(50 * unit)
+    banner = round(_BANNER * unit)
     canvas = _canvas(picture, labels, banner, unit)
     view = canvas[banner:]
     colours = _colours(inspection.findings)
@@ -100,6 +102,12 @@ def draw_overlay(scan: Scan, inspection: Inspection) -> Picture:
         _draw_label(view, text, label, colour, unit)
     _draw_banner(canvas[:banner], inspection, unit)
     return canvas
+
+
+def _unit(width: int, height: int) -> float:
+    """Return the pixels of a unit of drawing: it grows with the picture, but never makes banner or margin dwarf it."""
+    widest, highest = 4.0 * width / _LEAST_BANNER, 4.0 * height / _BANNER
+    return max(1.0, min(max(width, height) / _REFERENCE_SIDE, widest, highest))
 
 
 def display_pixels(scan: Scan) -> Picture:

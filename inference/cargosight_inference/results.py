@@ -37,13 +37,13 @@ _DIGITS = (8, 64)
 class ResultWriter:
     """Writes results into a folder, in a thread of its own beside the session.
 
-    `a/bag.jpg` gives `bag.overlay.png` and `bag.inspection.json`. When that JSON is already there and
-    belongs to another input (its `path` says so), as for `b/bag.jpg` or `a/bag.png`, the name is `bag~` and
-    the first eight hex digits of the SHA-256 of the input's absolute path; the same for a name that is too
-    long for its suffixes, which is cut. So no two inputs share a name, the same input gets the same name in
-    every run and replaces its former results, and no list of names is kept. An unreadable file has no
-    overlay. Files appear whole or not at all. While the block runs the folder belongs to this process: a
-    second one could give the same name to another input.
+    `a/bag.jpg` gives `bag.overlay.png` and `bag.inspection.json`, the inspection with `absolute_path` beside
+    its `path`. When that JSON is already there and belongs to another input (its absolute path says so), as
+    for `b/bag.jpg` or `a/bag.png`, the name is `bag~` and the first eight hex digits of the SHA-256 of the
+    input's absolute path; the same for a name that is too long for its suffixes, which is cut. So no two
+    inputs share a name, the same input gets the same name in every run and replaces its former results, and
+    no list of names is kept. An unreadable file has no overlay. Files appear whole or not at all. While the
+    block runs the folder belongs to this process: a second one could give the same name to another input.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -117,7 +117,8 @@ def _write(root: Path, place: str, inspection: Inspection, scan: Scan | None) ->
             picture = cv2.cvtColor(draw_overlay(scan, inspection), cv2.COLOR_RGB2BGR)
             _, encoded = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, _PNG_EFFORT])
             _appear(overlay, encoded.tobytes())
-        text = json.dumps(inspection.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        document = inspection.to_dict() | {"absolute_path": str(Path(inspection.path or "scan").absolute())}
+        text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         # A path that is no UTF-8 holds surrogates, which are written as they stand in the file system.
         _appear(folder / f"{stem}{INSPECTION_SUFFIX}", text.encode("utf-8", "surrogateescape"))
     except OSError as error:
@@ -155,11 +156,11 @@ def _stem(folder: Path, path: str) -> str:
 
 def _is_free(folder: Path, stem: str, path: str) -> bool:
     """Whether a name is unused, or used by the former results of this very input."""
-    return inspected_path(folder / f"{stem}{INSPECTION_SUFFIX}") in (None, path)
+    return inspected_path(folder / f"{stem}{INSPECTION_SUFFIX}") in (None, str(Path(path).absolute()))
 
 
 def inspected_path(inspection_file: Path) -> str | None:
-    """Return the path of the input that an inspection file belongs to, None where there is no such file.
+    """Return the absolute path of the input that an inspection file belongs to, None where there is no such file.
 
     What is no inspection belongs to nobody that has a name: the empty path.
     """
@@ -167,9 +168,9 @@ def inspected_path(inspection_file: Path) -> str | None:
         found = json.loads(inspection_file.read_bytes().decode("utf-8", "surrogateescape"))
     except FileNotFoundError:
         return None
-    except (ValueError, IsADirectoryError):
+    except (ValueError, IsADirectoryError, RecursionError):
         return ""
-    return str(found.get("path", "")) if isinstance(found, dict) else ""
+    return str(found.get("absolute_path", "")) if isinstance(found, dict) else ""
 
 
 def _appear(target: Path, content: bytes) -> None:

@@ -266,7 +266,7 @@ class Contract:
         """
         try:
             found = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ContractError(f"the contract is no JSON ({error}); export the model again") from error
         if not isinstance(found, dict):
             raise ContractError(f"the contract is a JSON {type(found).__name__}; expected an object")

@@ -97,6 +97,10 @@ class Sidecar:
         names = [point.name for point in self.operating_points]
         if not names or len(set(names)) != len(names):
             raise CatalogError(f"a sidecar has the points {names}; expected at least one, each name once")
+        if not isinstance(self.default, str):
+            raise CatalogError(
+                f"a sidecar's default is {self.default!r}; expected the name of one of its points"
+            )
         self.point(self.default)
 
     def point(self, name: str) -> OperatingPoint:
@@ -121,7 +125,7 @@ class Sidecar:
         """
         try:
             found = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise CatalogError(f"the sidecar {path} cannot be read: {error}") from error
         top = _checked_keys(
             found, ("fingerprint", "operating_points", "default", "schema"), f"the sidecar {path}"

@@ -39,7 +39,8 @@ def parse_yaml(text: str, origin: str) -> object:
 
     try:
         value: object = yaml.load(text, _loader())
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, KeyError, TypeError) as error:
+        # PyYAML lets out what a value's own constructor raises: a month of 13, `!!bool maybe`.
         raise ConfigurationError(f"{origin} is not valid YAML: {error}") from error
     except RecursionError:
         raise ConfigurationError(f"{origin} is nested too deeply to be read") from None

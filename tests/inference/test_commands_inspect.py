@@ -336,6 +336,13 @@ def test_a_folder_that_cannot_be_listed_is_an_input_of_its_own(scans):
         (scans / "more").chmod(0o755)
 
 
+def test_a_name_too_long_to_be_an_overlay_of_ours_stops_nothing(model, scans, capsys):
+    (scans / ("a" * 243 + ".overlay.png")).write_bytes(b"no picture")
+    assert run(scans, "--model", model) == 3
+    decisions = [line.split()[0] for line in lines(capsys)]
+    assert sorted(decisions) == ["clear", "refer", "refer", "unreadable"]
+
+
 def test_a_folder_that_cannot_be_listed_says_so(model, scans, monkeypatch, capsys):
     listing = os.scandir
 

@@ -107,6 +107,14 @@ def test_a_narrow_scan_has_a_banner_that_can_be_read():
     assert draw_overlay(scan, inspection_of(scan)).shape[1] >= 400
 
 
+@pytest.mark.parametrize(("width", "height"), [(60, 8000), (8000, 60), (2, 30_000), (30_000, 1)])
+def test_no_shape_of_a_scan_makes_its_overlay_large(width, height):
+    scan = grey_scan(255, width, height)
+    overlay = draw_overlay(scan, inspection_of(scan))
+    assert overlay.shape[0] <= 5 * height + 50
+    assert overlay.shape[1] <= max(5 * width, 440)
+
+
 @pytest.mark.parametrize("box", [[0, 0, 640, 400], [0, 0, 20, 20], [620, 380, 640, 400], [0, 100, 640, 101]])
 def test_items_at_the_border_are_drawn_whole(box):
     scan = grey_scan(128)

@@ -252,6 +252,7 @@ class TestOptions:
             {"subject": "train"},
             {"max_pixels": 0},
             {"air_level": 0.0},
+            {"air_level": 1e-40},
             {"air_level": float("nan")},
             {"polarity": "dark"},
         ],

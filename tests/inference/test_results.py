@@ -1,5 +1,6 @@
 """Result folders: one process at a time."""
 
+import json
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ import pytest
 from cargosight_inference import cli
 from cargosight_inference.results import ResultWriter
 from cargosight_models.errors import UsageError
-from tests.made.models import make_blob_model, write_blobs
+from tests.made.models import DARK, make_blob_model, write_blobs
 
 HOLDER = (
     "import sys, pathlib; from cargosight_inference.results import ResultWriter\n"
@@ -30,6 +31,22 @@ def test_a_folder_that_another_process_writes_into_is_refused(tmp_path, capsys):
     assert not list(out.glob("bag*"))
     assert cli.main(inspect) == 0
     assert (out / "bag.inspection.json").is_file()
+
+
+def test_one_name_in_two_working_directories_is_two_inputs(tmp_path, monkeypatch, capsys):
+    model = make_blob_model(tmp_path / "blobs.onnx", operating_points={"pfa=0.05": 0.5})
+    for name, places in (("a", [(64, 32, DARK)]), ("b", [])):
+        write_blobs(tmp_path / name / "bag.png", *places)
+        monkeypatch.chdir(tmp_path / name)
+        assert cli.main(["inspect", "bag.png", "--model", str(model), "--out", "../out"]) == 0
+    assert len(list((tmp_path / "out").glob("*.inspection.json"))) == 2
+    absolute = str(tmp_path / "b" / "bag.png")  # the same input under its other name replaces its own
+    assert cli.main(["inspect", absolute, "--model", str(model), "--out", "../out"]) == 0
+    found = [json.loads(file.read_text()) for file in (tmp_path / "out").glob("*.inspection.json")]
+    assert sorted((one["absolute_path"], one["decision"]) for one in found) == [
+        (str(tmp_path / "a" / "bag.png"), "refer"),
+        (absolute, "clear"),
+    ]
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):

@@ -78,6 +78,8 @@ def test_refuses_points(changes):
         {"operating_points": ()},
         {"operating_points": (point(), point())},
         {"default": "pfa=0.5"},
+        {"default": 5},
+        {"default": None},
         {"schema": 2},
     ],
 )

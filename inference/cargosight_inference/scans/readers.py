@@ -74,8 +74,8 @@ class ReadOptions:
             )
         if self.max_pixels < 1:
             raise UsageError(f"the pixel limit is {self.max_pixels}; expected 1 or more")
-        if self.air_level is not None and not (math.isfinite(self.air_level) and self.air_level > 0.0):
-            raise UsageError(f"the air level is {self.air_level}; expected a positive number of counts")
+        if self.air_level is not None and not (math.isfinite(self.air_level) and self.air_level >= 1.0):
+            raise UsageError(f"the air level is {self.air_level}; expected 1 count or more")
         if self.polarity is not None and self.polarity not in get_args(Polarity):
             raise UsageError(
                 f"the polarity is {self.polarity!r}; expected one of {', '.join(get_args(Polarity))}"
