@@ -2,6 +2,7 @@ import argparse
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -162,6 +163,21 @@ def test_operating_points_are_written_beside_the_model_and_used(model, tmp_path,
     assert stored["clean_scans"]["count"] == 0
     assert stored["classes"]["bar"]["pd"]["rate"] == 1.0
     assert "operating point pfa=0.05" in document["parts"]["real"]["confusion"]["thresholds_from"]
+
+
+def test_the_points_of_a_bundled_model_are_not_replaced_unasked(model, tmp_path, monkeypatch):
+    data = write_data(tmp_path)
+    run(model, "--data", data, "--choose-operating-points", "--samples", 0)
+    points = tmp_path / "blobs.points.json"
+    before = points.read_bytes()
+    bundled = replace(find_model(str(model)), origin="bundled")
+    monkeypatch.setattr(evaluate, "list_models", lambda: (bundled,))
+    other = write_data(tmp_path, name="other", clean=30)
+    with pytest.raises(UsageError, match="is bundled and has operating points"):
+        run(model, "--data", other, "--choose-operating-points", "--samples", 0)
+    assert points.read_bytes() == before
+    run(model, "--data", other, "--choose-operating-points", "--samples", 0, "--force")
+    assert points.read_bytes() != before
 
 
 def test_points_of_an_older_file_are_replaced_and_kept_on_failure(model, tmp_path):

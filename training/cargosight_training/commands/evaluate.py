@@ -75,6 +75,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--choose-operating-points", action="store_true", help="write thresholds into the model's sidecar"
     )
     parser.add_argument(
+        "--force", action="store_true", help="replace the operating points of a bundled model, too"
+    )
+    parser.add_argument(
         "--null-projections",
         action="store_true",
         help="also score the clean scans with nothing, and with decoys, projected into them",
@@ -97,6 +100,8 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--samples {args.samples} found; expected 0 or more")
     if args.seed < 0:
         raise UsageError(f"--seed {args.seed} found; expected 0 or more")
+    if args.choose_operating_points and not args.force:
+        _check_may_be_replaced(args.model)
     dataset = load_data(args.data, images=args.images, chosen=args.only, left_out=args.without)
     written = []
     if args.choose_operating_points:
@@ -113,6 +118,22 @@ def run(args: argparse.Namespace) -> int:
         sys.stdout.write(summary(evaluation))
         sys.stdout.writelines(f"wrote {path}\n" for path in written)
     return 0
+
+
+def _check_may_be_replaced(model: str) -> None:
+    """Refuse to replace the operating points of a bundled model: its card and every other site count on them.
+
+    Raises:
+        UsageError: The message says how a site gets its own.
+    """
+    for one in list_models():
+        points = sidecar_path(one.path)
+        bundled = one.origin == "bundled" and (one.name == model or one.path == Path(model).absolute())
+        if bundled and points.is_file() and not _is_stale(points, one.path):
+            raise UsageError(
+                f"{one.name} is bundled and has operating points, which its card describes; install a copy of your own "
+                f"(`cargosight models install {one.path} --name NAME`) and choose points for that, or give --force"
+            )
 
 
 def _evaluate(args: argparse.Namespace, dataset: DataSet) -> tuple[Evaluation, Path]:
