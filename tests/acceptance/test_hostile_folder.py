@@ -74,7 +74,7 @@ def test_every_input_has_exactly_one_inspection_in_a_file(
     )
     by_path = {found["path"]: found for found in map(json.loads, as_json.lines)}
     for file, found in written.items():
-        assert found == by_path[found["path"]]
+        assert found == by_path[found["path"]] | {"absolute_path": str(place / str(found["path"]))}
         overlay = Path(file.removesuffix(".inspection.json") + ".overlay.png")
         assert overlay.is_file() == (found["decision"] != "unreadable")
     assert not [path for path in (place / "out").rglob("*") if path.name.endswith(".part")]
