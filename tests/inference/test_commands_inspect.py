@@ -14,8 +14,8 @@ import pytest
 
 from cargosight_inference import cli
 from cargosight_inference.inputs import check_arguments, expand, natural_key
-from cargosight_inference.progress import Progress
 from cargosight_models.errors import UsageError
+from tests.inference.test_progress import Terminal
 from tests.made.models import BLUE, DARK, make_blob_model, write_blobs
 
 AT = (64, 32)
@@ -365,41 +365,6 @@ def test_arguments_are_checked_before_any_work(tmp_path):
 def test_natural_order():
     names = ["b2", "a10", "a9", "a", "a09b", "10", "9"]
     assert sorted(names, key=natural_key) == ["9", "10", "a", "a9", "a09b", "a10", "b2"]
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_the_bar_shows_on_a_terminal_only_and_only_on_long_work(monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr("cargosight_inference.progress.monotonic", lambda: now[0])
-    terminal, pipe = Terminal(), io.StringIO()
-    shown, silent = Progress(40, terminal), Progress(40, pipe)
-    for _ in range(10):
-        now[0] += 0.05
-        shown.advance()
-        silent.advance()
-    assert terminal.getvalue() == ""  # half a second is not long
-    for _ in range(10):
-        now[0] += 0.5
-        shown.advance()
-        silent.advance()
-    assert "20 of 40" in terminal.getvalue()
-    assert "left" in terminal.getvalue()
-    assert pipe.getvalue() == ""
-    shown.erase()
-    assert terminal.getvalue().endswith("\x1b[K")
-
-
-def test_the_bar_without_a_total_counts(monkeypatch):
-    monkeypatch.setattr("cargosight_inference.progress.monotonic", lambda: 0.0)
-    progress = Progress(stream=Terminal())
-    progress.advance()
-    assert progress.line().startswith("1 scans")
-    progress.total = 4
-    assert progress.line().startswith("[######------------------] 1 of 4")
 
 
 def test_a_run_on_a_terminal_counts_and_draws(model, scans, monkeypatch, capsys):

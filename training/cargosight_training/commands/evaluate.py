@@ -283,11 +283,11 @@ def _average(average: Average, which: str) -> str:
 
 def _alarms(part: Part) -> list[str]:
     lines = [
-        f"{point.name}: {_share(point.measured['clean_scans'])}{'*' if _is_bold(point) else ''} of clean scans alarm "
-        "(cross-fitted)"
+        f"{point.name}: {_share(point.measured['clean_scans'])}{'*' if _promises_too_much(point) else ''} "
+        "of clean scans alarm (cross-fitted)"
         for point in part.points
     ]
-    if any(_is_bold(point) for point in part.points):
+    if any(_promises_too_much(point) for point in part.points):
         lines.append("* too few clean scans for that false-alarm rate: more of them would alarm than it says")
     lines += [
         f"{name} of the model's sidecar: {_share(measured['clean_scans'])} of clean scans alarm here"
@@ -297,7 +297,7 @@ def _alarms(part: Part) -> list[str]:
     return lines if part.points_missing is None else [*lines, f"no operating points: {part.points_missing}"]
 
 
-def _is_bold(point: OperatingPoint) -> bool:
+def _promises_too_much(point: OperatingPoint) -> bool:
     """Whether a point promises a rate for which there were too few clean scans."""
     return bool(point.measured["clean_scans"]["too_few_for_wanted_rate"])
 
