@@ -1,5 +1,6 @@
 """Decoding by OpenCV, kept silent, strict where OpenCV is lenient, and always in RGB order."""
 
+import io
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +10,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cargosight_inference.scans.sniff import ImageHeader, png_chunks
-from cargosight_inference.scans.tiff import TiffFile, TiffPage, check_deflate
+from cargosight_inference.scans.sniff import ImageHeader, jpeg_header, png_chunks
+from cargosight_inference.scans.tiff import JPEG_TABLES, TiffFile, TiffPage
+from cargosight_inference.scans.tiff_pieces import demand_whole_pieces
 from cargosight_models.errors import ScanError
 
 Pixels = npt.NDArray[Any]
@@ -18,6 +20,11 @@ Pixels = npt.NDArray[Any]
 _UPRIGHT_RGB = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 _PNG_ESSENTIALS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _JPEG_FILL = 128
+_JPEG_START = b"\xff\xd8"
+_TIFF_JPEG = 7
+_PROGRESSIVE, _JPEG_SCAN = b"\xff\xc2", b"\xff\xda"
+_LUMA = np.array([0.299, 0.587, 0.114])  # BT.601, which JFIF uses
+_ROUNDING = 2.0
 _LOGGING: Any = getattr(cv2.utils, "logging", cv2)  # OpenCV up to 4.12 has the two functions at its top
 _SILENT = 0
 _OPAQUE = 255
@@ -76,58 +83,60 @@ def decode_still(data: bytes, header: ImageHeader) -> tuple[Pixels, bool]:
     return _over_white(pixels) if header.alpha else (pixels, False)
 
 
-def decode_tiff_pages(data: bytes, tiff: TiffFile, pages: tuple[TiffPage, ...]) -> list[tuple[Pixels, bool]]:
-    """Decode some pages of a TIFF that was parsed.
+def decode_tiff_page(data: bytes, tiff: TiffFile, page: TiffPage) -> tuple[Pixels, bool]:
+    """Decode a page of a TIFF that was parsed.
 
     Returns:
-        For each page what `decode_still` returns. 8-bit grey is turned to bright where small numbers mean
-        white, 16-bit counts are not.
+        What `decode_still` returns. 8-bit grey is turned to bright where small numbers mean white, 16-bit
+        counts are not.
 
     Raises:
         ScanError: the image data is damaged.
     """
-    for page in pages:
-        check_deflate(data, page)
-    buffer = np.frombuffer(tiff.upright(data), dtype=np.uint8)
+    demand_whole_pieces(data, page)
+    if page.compression == _TIFF_JPEG:
+        _demand_whole_jpeg_pieces(data, page)
+    alone = tiff.alone(data, page)
+    stored = _imdecode(alone, cv2.IMREAD_UNCHANGED, "TIFF") if page.bits == 16 else _unpack_bytes(alone)
+    found = *stored.shape[:2], stored.shape[2] if stored.ndim == 3 else 1, stored.dtype.itemsize * 8
+    due = page.height, page.width, page.samples, page.bits
+    if found != due:
+        raise ScanError(
+            f"page {page.index} of the TIFF decodes to {found} (height, width, samples, bits) where {due} is "
+            "announced; save the scan again"
+        )
+    if page.bits == 16:
+        return stored, False
+    if page.palette is not None:
+        return page.palette[stored], False
+    if page.alpha == "multiplied":  # what is missing to opaque is white
+        missing = _OPAQUE - stored[:, :, 3:]
+        return cv2.add(stored[:, :, :3], np.repeat(missing, 3, axis=2)), bool(missing.any())
+    if page.alpha == "straight":
+        return _blend_with_white(stored)
+    return (_OPAQUE - stored if page.zero_is_white else stored), False
+
+
+def _unpack_bytes(data: bytes) -> Pixels:
+    """Decode a TIFF of 8-bit samples by Pillow: OpenCV lets pieces that do not unpack pass as black ones."""
+    from PIL.TiffImagePlugin import TiffImageFile  # only who reads such a file waits for it
+
     try:
-        with _quiet():
-            if tiff.page_count == 1:
-                found: list[Pixels] = [_present(cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED), "TIFF")]
-            else:
-                found = list(cv2.imdecodemulti(buffer, cv2.IMREAD_UNCHANGED)[1])
-    except cv2.error as error:
-        raise _damaged("TIFF", error) from error
-    if len(found) != tiff.page_count:
+        with TiffImageFile(io.BytesIO(data)) as image:
+            return np.array(image)
+    except (OSError, SyntaxError, ValueError) as error:
         raise ScanError(
-            f"the TIFF decodes to {len(found)} of its {tiff.page_count} pages; it is damaged, copy the "
-            "file again"
-        )
-    return [_as_announced(found[page.index], page) for page in pages]
+            f"the TIFF cannot be decoded ({error}): its image data is damaged; copy the file again"
+        ) from error
 
 
-def _as_announced(pixels: Pixels, page: TiffPage) -> tuple[Pixels, bool]:
-    """Bring a decoded page to RGB order and check it against its directory."""
-    channels = 4 if page.alpha else 3 if page.colour else 1
-    found = (
-        pixels.shape[0],
-        pixels.shape[1],
-        pixels.shape[2] if pixels.ndim == 3 else 1,
-        pixels.dtype.itemsize * 8,
-    )
-    if found != (page.height, page.width, channels, page.bits):
-        raise ScanError(
-            f"page {page.index} of the TIFF decodes to {found} (height, width, channels, bits) where "
-            f"{(page.height, page.width, channels, page.bits)} is announced; save the scan again"
-        )
-    if page.alpha:
-        # The TIFF decoder hands out colours already multiplied by alpha: what is missing to opaque is white.
-        missing = _OPAQUE - pixels[:, :, 3:]
-        return np.ascontiguousarray(cv2.add(pixels[:, :, 2::-1], np.repeat(missing, 3, axis=2))), bool(
-            missing.any()
-        )
-    if page.colour:
-        return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), False
-    return pixels, False
+def _demand_whole_jpeg_pieces(data: bytes, page: TiffPage) -> None:
+    """Refuse a page one of whose JPEG pieces ends early; the tables of all lie in a tag (TIFF Technical Note 2)."""
+    tables = page.tags.get(JPEG_TABLES, np.zeros(0)).astype(np.uint8).tobytes()[:-2] or _JPEG_START
+    for offset, length in zip(page.offsets.tolist(), page.lengths.tolist(), strict=True):
+        piece = tables + data[offset + len(_JPEG_START) : offset + length]
+        jpeg_header(piece)
+        _demand_whole_jpeg(piece, _imdecode(piece, _UPRIGHT_RGB, "TIFF"), _UPRIGHT_RGB)
 
 
 def _imdecode(data: bytes, flags: int, what: str) -> Pixels:
@@ -160,11 +169,14 @@ def _essential_png(data: bytes) -> bytes:
 def _demand_whole_jpeg(data: bytes, pixels: Pixels, flags: int) -> None:
     """Refuse a JPEG that ends early in spite of an end marker.
 
-    Its decoder fills the missing blocks with mid-grey. Grey may also be in the scan, so a grey last block
-    is only a suspicion: bytes put in front of the end marker change the image if blocks are missing, and
-    nothing otherwise.
+    Its decoder fills the missing blocks with mid-grey, the last pixel's brightness with them. Grey may also be in
+    the scan, so that is only a suspicion: bytes put in front of the end marker change the image if blocks are
+    missing, and nothing otherwise. A progressive JPEG is all there at every stage, only coarser, so it is always
+    tried; of one that lacks whole refinements nothing is noticed.
     """
-    if not (pixels[-8:, -8:] == _JPEG_FILL).all():
+    last = pixels[-1, -1].astype(np.float64)
+    luma = float(last @ _LUMA) if pixels.ndim == 3 else float(last)
+    if abs(luma - _JPEG_FILL) > _ROUNDING and _PROGRESSIVE not in data[: data.find(_JPEG_SCAN)]:
         return
     end = data.rfind(b"\xff\xd9")
     longer = _imdecode(data[:end] + bytes(range(1, 128)) * 4 + data[end:], flags, "JPEG")
@@ -178,7 +190,12 @@ def _over_white(pixels: Pixels) -> tuple[Pixels, bool]:
     """Lay an image with transparency (H, W, 4) BGRA over white, the colour of air; give RGB."""
     if pixels.ndim != 3 or pixels.shape[2] != 4:  # the file allows for transparency and has none
         return (pixels, False) if pixels.ndim == 2 else (cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), False)
-    rgb, alpha = cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGB), pixels[:, :, 3:].astype(np.uint16)
+    return _blend_with_white(cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA))
+
+
+def _blend_with_white(rgba: Pixels) -> tuple[Pixels, bool]:
+    """Return RGB of (H, W, 4) over white, and whether anything was transparent."""
+    rgb, alpha = np.ascontiguousarray(rgba[:, :, :3]), rgba[:, :, 3:].astype(np.uint16)
     if int(alpha.min()) == _OPAQUE:
         return rgb, False
     mixed = (rgb * alpha + _OPAQUE * (_OPAQUE - alpha) + _OPAQUE // 2) // _OPAQUE

@@ -25,7 +25,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cargosight_inference.scans.decode import decode_still, decode_tiff_pages
+from cargosight_inference.scans.decode import decode_still, decode_tiff_page
 from cargosight_inference.scans.npy import npy_array, npy_header
 from cargosight_inference.scans.scan import Kind, Polarity, Scan, Subject
 from cargosight_inference.scans.sniff import (
@@ -199,7 +199,7 @@ def _read_tiff(data: bytes, options: ReadOptions) -> _Meaning:
             f"the TIFF has {len(tiff.pages)} pages ({sizes}); expected one image, or two 16-bit grey "
             "pages of one size (two energies); save those alone"
         )
-    decoded = decode_tiff_pages(data, tiff, tiff.pages)
+    decoded = [decode_tiff_page(data, tiff, page) for page in tiff.pages]
     if first.bits == 8:
         return _from_display(decoded[0][0], options, first.orientation, transparent=decoded[0][1])
     notes = _orientation_note(first.orientation)

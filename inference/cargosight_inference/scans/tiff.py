@@ -1,12 +1,11 @@
-"""TIFF 6.0 and BigTIFF: the directory is parsed and checked here, the pixels are decoded by OpenCV.
+"""TIFF 6.0 and BigTIFF: the directories are parsed and checked here, the pixels are decoded elsewhere.
 
 Read are pages of 8-bit grey, RGB (with or without alpha) or palette colour and of 16-bit grey,
-uncompressed or with LZW, Deflate, PackBits or JPEG compression. What OpenCV would decode to something
+uncompressed or with LZW, Deflate, PackBits or JPEG compression. What decoders would turn into something
 else without a word (separate planes, two samples a pixel, CMYK, 16-bit colour) is refused by name.
 """
 
 import struct
-import zlib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +17,7 @@ from cargosight_models.errors import ScanError
 _MOST_PAGES = 16
 _MOST_ENTRIES = 4096  # of a directory; real ones have about twenty
 _MOST_VALUES = 1 << 22  # of a tag; a scan of 200 million pixels has fewer strips
+_CLASSIC_BYTES = (1 << 32) - (1 << 27)  # 32-bit offsets, less room for a directory
 _FIELD_BYTES = {
     1: 1,
     2: 1,
@@ -36,13 +36,20 @@ _FIELD_BYTES = {
     17: 8,
     18: 8,
 }
-_WHOLE_NUMBERS = {1: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8", 18: "u8"}
-_DEFLATE = (8, 32946)
+_WHOLE_NUMBERS = {1: "u1", 3: "u2", 4: "u4", 7: "u1", 13: "u4", 16: "u8", 18: "u8"}
 _COMPRESSIONS = {1: "none", 5: "LZW", 7: "JPEG", 8: "Deflate", 32946: "Deflate", 32773: "PackBits"}
 _ORIENTATION = 274
-_TAGS = (254, 256, 257, 258, 259, 262, 273, _ORIENTATION, 277, 278, 279, 284, 322, 323, 324, 325, 339)
+_COLOUR_MAP = 320
+_PIECES = (273, 279, 324, 325)
+_DECODED_BY = (256, 257, 258, 259, *_PIECES, 277, 278, 284, 317, 322, 323, 339, 347, 530)
+_TAGS = {*_DECODED_BY, 254, 262, 266, _ORIENTATION, _COLOUR_MAP, 338}
+_SHORT, _LONG, _UNDEFINED, _LONG8 = 3, 4, 7, 16
+_BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 1, 2, 3, 6
+_MULTIPLIED, _STRAIGHT = 1, 2
+JPEG_TABLES = 347
 
 ByteOrder = Literal["<", ">"]
+Alpha = Literal["none", "multiplied", "straight"]
 IndexArray = npt.NDArray[np.uint64]
 
 
@@ -55,26 +62,32 @@ class TiffPage:
         width: in pixels.
         height: in pixels.
         bits: 8 or 16.
-        colour: whether it has colour channels.
-        alpha: whether it has an alpha channel.
+        samples: of a pixel as stored, 1, 3 or 4.
+        palette: (256, 3) uint8 RGB that the samples point into, None for none.
+        alpha: whether the fourth sample is opacity, and whether the colours are already multiplied by it.
         zero_is_white: whether small numbers are meant to be shown bright.
         orientation: the tag, 1 for upright.
         compression: the tag.
-        offsets: of the strips or tiles.
-        lengths: of the strips or tiles in bytes.
+        offsets: of the strips or tiles ("pieces").
+        lengths: of the pieces in bytes, as stored.
+        due: bytes of the pieces, unpacked.
+        tags: all that a decoder has to know.
     """
 
     index: int
     width: int
     height: int
     bits: int
-    colour: bool
-    alpha: bool
+    samples: int
+    palette: npt.NDArray[np.uint8] | None
+    alpha: Alpha
     zero_is_white: bool
     orientation: int
     compression: int
     offsets: IndexArray
     lengths: IndexArray
+    due: IndexArray
+    tags: dict[int, IndexArray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,24 +98,50 @@ class TiffFile:
         pages: those of full resolution, thumbnails left out.
         page_count: of all pages.
         total_pixels: of all pages together, since all are decoded.
-        orientation_entries: where the values of orientation tags lie, for `upright`.
         byte_order: `<` or `>`.
+        big: whether it is a BigTIFF.
     """
 
     pages: tuple[TiffPage, ...]
     page_count: int
     total_pixels: int
-    orientation_entries: tuple[int, ...]
     byte_order: ByteOrder
+    big: bool
 
-    def upright(self, data: bytes) -> bytes:
-        """Return the file with every orientation tag set to 1, since OpenCV always rotates a TIFF."""
-        if all(page.orientation == 1 for page in self.pages):
-            return data
-        changed = bytearray(data)
-        for at in self.orientation_entries:
-            struct.pack_into(self.byte_order + "H", changed, at, 1)
-        return bytes(changed)
+    def alone(self, data: bytes, page: TiffPage) -> bytes:
+        """Return the file with one page, whose directory is written anew from the tags that were checked.
+
+        So no decoder rotates, warns of harmless tags, unpacks another page or reads a tag in another way than
+        was done here. A palette and the sense of grey are left out: the samples come out as they are stored.
+        """
+        order, count, entry, word, slot = (
+            (self.byte_order, "Q", "HHQ", "Q", 8) if self.big else (self.byte_order, "H", "HHI", "I", 4)
+        )
+        out = bytearray(data)
+        out += bytes(-len(out) % 8)
+        struct.pack_into(order + word, out, 8 if self.big else 4, len(out))
+        entries, behind = bytearray(), bytearray()
+        behind_at = len(out) + struct.calcsize(order + count) + len(page.tags) * (4 + 2 * slot) + slot
+        for tag, values in sorted(page.tags.items()):
+            kind = _kind(tag, values, self.big)
+            packed = values.astype(np.dtype(_WHOLE_NUMBERS[kind]).newbyteorder(order)).tobytes()
+            entries += struct.pack(order + entry, tag, kind, values.size)
+            if len(packed) <= slot:
+                entries += packed.ljust(slot, b"\0")
+            else:
+                entries += struct.pack(order + word, behind_at + len(behind))
+                behind += packed + bytes(-len(packed) % 8)
+        out += struct.pack(order + count, len(page.tags)) + entries + bytes(slot) + behind
+        return bytes(out)
+
+
+def _kind(tag: int, values: IndexArray, big: bool) -> int:
+    """The smallest field type that holds a tag's values and that its readers expect."""
+    if tag == JPEG_TABLES:
+        return _UNDEFINED
+    if tag in _PIECES:
+        return _LONG8 if big else _LONG
+    return _SHORT if int(values.max()) < 1 << 16 else _LONG
 
 
 def parse_tiff(data: bytes) -> TiffFile:
@@ -117,8 +156,9 @@ def parse_tiff(data: bytes) -> TiffFile:
         at = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)[0]
     except struct.error:
         raise ScanError(f"the TIFF is cut off after {len(data)} bytes; copy the file again") from None
+    if not big and len(data) > _CLASSIC_BYTES:
+        raise ScanError(f"the TIFF has {len(data):,} bytes, more than its kind can; save it as a BigTIFF")
     pages: list[TiffPage] = []
-    entries: list[int] = []
     seen: set[int] = set()
     total = 0
     while at:
@@ -130,40 +170,13 @@ def parse_tiff(data: bytes) -> TiffFile:
         seen.add(at)
         directory = _Directory(data, at, order, big)
         at = directory.next
-        entries += directory.orientation_entries
         page, width, height = _page(directory, len(seen) - 1)
         total += width * height
         if page is not None:
             pages.append(page)
     if not pages:
         raise ScanError("the TIFF has no full-size page; expected one image or two energies; save it again")
-    return TiffFile(tuple(pages), len(seen), total, tuple(entries), order)
-
-
-def check_deflate(data: bytes, page: TiffPage) -> None:
-    """Unpack each Deflate strip once more, since OpenCV decodes damaged ones without a word.
-
-    Raises:
-        ScanError: a strip does not unpack to its end.
-    """
-    if page.compression not in _DEFLATE:
-        return
-    view = memoryview(data)
-    for offset, length in zip(page.offsets.tolist(), page.lengths.tolist(), strict=True):
-        unpacker = zlib.decompressobj()
-        left: bytes | memoryview = view[offset : offset + length]
-        try:
-            while not unpacker.eof:
-                piece = unpacker.decompress(left, 1 << 20)  # a bomb of zeros must not fill the memory
-                left = unpacker.unconsumed_tail
-                if not piece and not left:
-                    break
-        except zlib.error as error:
-            raise ScanError(
-                f"the TIFF is damaged: a strip does not unpack ({error}); copy the file again"
-            ) from error
-        if not unpacker.eof:
-            raise ScanError("the TIFF is damaged: a strip ends too early; copy the file again")
+    return TiffFile(tuple(pages), len(seen), total, order, big)
 
 
 class _Directory:
@@ -172,7 +185,6 @@ class _Directory:
     def __init__(self, data: bytes, at: int, order: ByteOrder, big: bool) -> None:
         self._data, self._order = data, order
         self._values: dict[int, npt.NDArray[np.uint64]] = {}
-        self.orientation_entries: list[int] = []
         count_format, entry_format, entry_size, inline = ("Q", "HHQ", 20, 8) if big else ("H", "HHI", 12, 4)
         try:
             (count,) = struct.unpack_from(order + count_format, data, at)
@@ -206,8 +218,6 @@ class _Directory:
                 dtype = np.dtype(_WHOLE_NUMBERS[kind]).newbyteorder(order)
                 found = np.frombuffer(data, dtype, length, value_at).astype(np.uint64)
                 self._values[tag] = found
-                if tag == _ORIENTATION and kind == 3 and length == 1:
-                    self.orientation_entries.append(value_at)
 
     def many(self, tag: int) -> npt.NDArray[np.uint64]:
         """Return all values of a tag, empty where it is missing."""
@@ -218,15 +228,19 @@ class _Directory:
         values = self.many(tag)
         return int(values[0]) if values.size else missing
 
-    def demand_data(self, width: int, height: int, row_bytes: int) -> tuple[IndexArray, IndexArray]:
-        """Return offsets and lengths of the strips or tiles, all of which must lie inside the file."""
+    def pieces(self, width: int, height: int, row_bytes: int) -> tuple[IndexArray, IndexArray, IndexArray]:
+        """Return offsets, lengths and unpacked bytes of the strips or tiles, all of which must lie inside the file."""
         tiled = self.many(322).size > 0
         offsets, lengths = (self.many(324), self.many(325)) if tiled else (self.many(273), self.many(279))
         if tiled:
             across, down = max(self.one(322, 1), 1), max(self.one(323, 1), 1)
             wanted = -(-width // across) * -(-height // down)
+            due = np.full(wanted, -(-row_bytes * across // width) * down, dtype=np.uint64)
         else:
-            wanted = -(-height // min(max(self.one(278, height), 1), height))
+            rows = min(max(self.one(278, height), 1), height)
+            wanted = -(-height // rows)
+            due = np.full(wanted, rows * row_bytes, dtype=np.uint64)
+            due[-1] = (height - (wanted - 1) * rows) * row_bytes
         if offsets.size != lengths.size or offsets.size < wanted:
             raise ScanError(
                 f"the TIFF lists {offsets.size} offsets and {lengths.size} lengths for {wanted} pieces of "
@@ -240,12 +254,32 @@ class _Directory:
                 f"the TIFF is cut off: {int(outside.sum())} of {wanted} pieces of its image lie outside "
                 f"its {len(self._data):,} bytes; copy the file again"
             )
-        if self.one(259, 1) == 1 and not tiled and int(lengths.sum()) < row_bytes * height:
+        return offsets, lengths, due
+
+    def palette(self) -> npt.NDArray[np.uint8]:
+        """Return the colour map, (256, 3) RGB."""
+        values = self.many(_COLOUR_MAP)
+        if values.size != 3 * 256:
             raise ScanError(
-                f"the TIFF holds {int(lengths.sum()):,} bytes of pixels where {row_bytes * height:,} are "
-                "due; copy the file again"
+                f"the TIFF has a colour map of {values.size} values; expected 768; save the scan as RGB"
             )
-        return offsets, lengths
+        # Meant to have 16 bits; some writers fill in eight.
+        deep = int(values.max()) > 255
+        return np.ascontiguousarray(
+            (values >> np.uint64(8 if deep else 0)).astype(np.uint8).reshape(3, 256).T
+        )
+
+    def decoder_tags(
+        self, offsets: IndexArray, lengths: IndexArray, photometric: int
+    ) -> dict[int, IndexArray]:
+        """Return the tags that a decoder has to know, the photometric interpretation replaced."""
+        tags = {tag: self._values[tag] for tag in _DECODED_BY if self.many(tag).size}
+        first, second = _PIECES[2:] if 322 in tags else _PIECES[:2]
+        tags = {tag: values for tag, values in tags.items() if tag not in _PIECES}
+        tags |= {first: offsets, second: lengths, 262: np.array([photometric], dtype=np.uint64)}
+        if self.one(277, 1) == 4:
+            tags[338] = np.array([_STRAIGHT], dtype=np.uint64)  # so that it is handed out as it is stored
+        return tags
 
 
 def _page(directory: _Directory, index: int) -> tuple[TiffPage | None, int, int]:
@@ -257,17 +291,38 @@ def _page(directory: _Directory, index: int) -> tuple[TiffPage | None, int, int]
         )
     if directory.one(254, 0) & 1:
         return None, width, height
+    samples, bits, photometric = _demand_kind(directory, index)
+    alpha = _alpha(directory, index) if samples == 4 else "none"
+    offsets, lengths, due = directory.pieces(width, height, (width * samples * bits + 7) // 8)
+    orientation = directory.one(_ORIENTATION, 1)
+    page = TiffPage(
+        index=index,
+        width=width,
+        height=height,
+        bits=bits,
+        samples=samples,
+        palette=directory.palette() if photometric == _PALETTE else None,
+        alpha=alpha,
+        zero_is_white=photometric == 0,
+        orientation=orientation if 1 <= orientation <= 8 else 1,
+        compression=directory.one(259, 1),
+        offsets=offsets,
+        lengths=lengths,
+        due=due,
+        tags=directory.decoder_tags(offsets, lengths, _BLACK_IS_ZERO if samples == 1 else photometric),
+    )
+    return page, width, height
+
+
+def _demand_kind(directory: _Directory, index: int) -> tuple[int, int, int]:
+    """Return samples, bits and photometric interpretation of a page that can be read."""
     samples = directory.one(277, 1)
     all_bits = {int(bits) for bits in directory.many(258)} or {1}
-    photometric = directory.one(262, 1)
+    photometric = directory.one(262, _BLACK_IS_ZERO)
     compression = directory.one(259, 1)
     bits = all_bits.pop() if len(all_bits) == 1 else 0
-    grey = photometric in (0, 1) and samples == 1 and bits in (8, 16)
-    colour = bits == 8 and (
-        (photometric in (2, 6) and samples == 3)
-        or (photometric == 2 and samples == 4)
-        or (photometric, samples) == (3, 1)
-    )
+    grey = photometric in (0, _BLACK_IS_ZERO) and samples == 1 and bits in (8, 16)
+    colour = bits == 8 and (photometric, samples) in ((_RGB, 3), (_YCBCR, 3), (_RGB, 4), (_PALETTE, 1))
     if not grey and not colour:
         raise ScanError(
             f"page {index} of the TIFF has {samples} samples of {bits or 'mixed'} bits and photometric "
@@ -285,19 +340,21 @@ def _page(directory: _Directory, index: int) -> tuple[TiffPage | None, int, int]
             f"page {index} of the TIFF has compression {compression}; expected none, LZW, Deflate, "
             "PackBits or JPEG; save it so"
         )
-    offsets, lengths = directory.demand_data(width, height, (width * samples * bits + 7) // 8)
-    orientation = directory.one(_ORIENTATION, 1)
-    page = TiffPage(
-        index=index,
-        width=width,
-        height=height,
-        bits=bits,
-        colour=colour,
-        alpha=samples == 4,
-        zero_is_white=photometric == 0,
-        orientation=orientation if 1 <= orientation <= 8 else 1,
-        compression=compression,
-        offsets=offsets,
-        lengths=lengths,
-    )
-    return page, width, height
+    if photometric == _YCBCR and _COMPRESSIONS[compression] != "JPEG":
+        raise ScanError(
+            f"page {index} of the TIFF holds brightness and colour apart; expected RGB; save it so"
+        )
+    if directory.one(266, 1) != 1:
+        raise ScanError(f"page {index} of the TIFF stores the bits of a byte in reverse; save it again")
+    return samples, bits, photometric
+
+
+def _alpha(directory: _Directory, index: int) -> Alpha:
+    """Return what the fourth sample of a pixel is, which the file has to say (TIFF 6.0, ExtraSamples)."""
+    meaning = directory.one(338, 0)
+    if meaning not in (_MULTIPLIED, _STRAIGHT):
+        raise ScanError(
+            f"page {index} of the TIFF has four samples and does not say what the fourth is; expected RGB, or "
+            "RGB with alpha (tag ExtraSamples 1 or 2); save it so"
+        )
+    return "multiplied" if meaning == _MULTIPLIED else "straight"
