@@ -114,6 +114,20 @@ class Findings:
             }
 
 
+def check_gives_findings(contract: Contract) -> None:
+    """Refuse a model without the outputs that findings are made of, since every scan would be `clear`.
+
+    Raises:
+        ContractError: it gives no boxes with scores.
+    """
+    if "scores" not in contract.outputs:
+        raise ContractError(
+            f"the model {contract.name} gives {', '.join(contract.outputs)}; expected boxes with scores: this version "
+            "makes findings of nothing else, and every scan would look clear; choose another model, or upgrade "
+            "cargosight"
+        )
+
+
 def decode_findings(
     outputs: Mapping[str, npt.NDArray[Any]],
     contract: Contract,
@@ -135,11 +149,10 @@ def decode_findings(
             floor.
 
     Raises:
-        ContractError: outputs of a wrong shape, numbers that are not finite, or scores outside [0, 1]: a
-            scan must never look clear because the arithmetic failed.
+        ContractError: no scores, outputs of a wrong shape, numbers that are not finite, or scores outside
+            [0, 1]: a scan must never look clear because the arithmetic failed.
     """
-    if "scores" not in contract.outputs:
-        return Findings.empty(contract.classes)
+    check_gives_findings(contract)
     boxes, scores = _checked(outputs, contract)
     suppression = contract.suppression
     limits = np.maximum(thresholds, np.float32(suppression.score_floor))

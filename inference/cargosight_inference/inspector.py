@@ -8,7 +8,7 @@ from time import perf_counter
 
 import numpy as np
 
-from cargosight_inference.findings import Findings, decode_findings
+from cargosight_inference.findings import Findings, check_gives_findings, decode_findings
 from cargosight_inference.inspection import Inspection
 from cargosight_inference.policy import Policy
 from cargosight_inference.preprocess import NetworkInput, preprocess
@@ -122,12 +122,14 @@ class Inspector:
         Raises:
             UsageError: settings that contradict each other, the model, or their ranges.
             CatalogError: no such model or operating point, or the file fails a check.
-            ContractError: the file is no model with a contract that this version reads.
+            ContractError: the file is no model with a contract that this version reads, or one that gives no
+                boxes with scores.
             ConfigurationError: the policy names a class that the model does not find.
         """
         self.model: ModelFile = find_model(os.fspath(model))
         self._session = Session(self.model, threads)
         contract = self._session.contract
+        check_gives_findings(contract)
         self.subject: Subject = _agreed_subject(subject, contract)
         self.policy = policy or Policy()
         self.policy.check_classes(contract.classes)

@@ -6,7 +6,7 @@ import pytest
 
 from cargosight_inference import cli
 from cargosight_models.contract import file_fingerprint
-from tests.made.models import blob_contract, make_blob_model
+from tests.made.models import blob_contract, make_blob_model, make_embedding_model
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +87,16 @@ def test_verify_fails_on_what_an_inspection_would_fail_on(tmp_path, capsys, sett
     path = make_blob_model(tmp_path / "bad.onnx", **settings)
     assert run("verify", path) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_model_that_gives_no_findings_is_listed_and_shown_but_fails_verification(tmp_path, capsys):
+    path = make_embedding_model(tmp_path / "embed.onnx")
+    assert run("install", path, "--name", "embed") == 0
+    assert run("list") == 0
+    assert run("show", "embed") == 0
+    assert "outputs           embedding" in capsys.readouterr().out
+    assert run("verify", "embed") == 2
+    assert "expected boxes with scores" in capsys.readouterr().err
 
 
 def test_verify_refuses_operating_points_of_another_file(model, capsys):

@@ -219,6 +219,7 @@ def test_numbers_that_cannot_be_are_an_error_and_never_a_clear_scan(boxes, score
         decode(boxes, scores)
 
 
-def test_a_model_without_boxes_finds_nothing():
+def test_a_model_without_scores_is_an_error_and_never_a_clear_scan():
     contract = blob_contract(outputs=("embedding",))
-    assert len(decode_findings({}, contract, network_input(), np.zeros(2, np.float32))) == 0
+    with pytest.raises(ContractError, match="the model blobs gives embedding; expected boxes with scores"):
+        decode_findings({}, contract, network_input(), np.zeros(2, np.float32))

@@ -18,6 +18,7 @@ from tests.made.models import (
     blob_contract,
     blob_pixels,
     make_blob_model,
+    make_embedding_model,
     write_blobs,
     write_points,
 )
@@ -207,6 +208,12 @@ def test_a_network_that_gives_no_numbers_is_an_error(tmp_path):
     path = make_blob_model(tmp_path / "nan.onnx", score_scale=float("nan"))
     with pytest.raises(ContractError, match="gave scores from nan"):
         Inspector(path, threshold=0.5).inspect(write_blobs(tmp_path / "bag.png"))
+
+
+def test_a_model_that_gives_no_findings_is_refused(tmp_path):
+    path = make_embedding_model(tmp_path / "embed.onnx")
+    with pytest.raises(ContractError, match=r"gives embedding; expected boxes with scores.*would look clear"):
+        Inspector(path, threshold=0.5)
 
 
 def test_the_default_model_follows_the_subject():

@@ -85,6 +85,20 @@ def make_blob_model(
     return path
 
 
+def make_embedding_model(path: Path) -> Path:
+    """Write a model whose one output, `embedding` (N, K), gives no findings: the best score of each location."""
+    contract = blob_contract(outputs=("embedding",))
+    model = onnx.load(make_blob_model(path))
+    del model.graph.output[:], model.metadata_props[:]
+    model.graph.node.append(helper.make_node("Identity", ["chosen_best"], ["embedding"]))
+    shape = ["batch", contract.suppression.candidates]
+    model.graph.output.append(helper.make_tensor_value_info("embedding", TensorProto.FLOAT, shape))
+    helper.set_model_props(model, {METADATA_KEY: contract.to_json()})
+    onnx.checker.check_model(model, full_check=True)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
 def write_points(path: Path, thresholds: Mapping[str, float], classes: tuple[str, ...]) -> Sidecar:
     """Write operating points beside a model file: name -> one threshold for all classes."""
     points = tuple(
