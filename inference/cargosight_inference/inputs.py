@@ -42,7 +42,7 @@ def check_arguments(arguments: Sequence[str]) -> None:
     """Refuse arguments that match nothing, before any work is done.
 
     Raises:
-        UsageError: a path that does not exist or a pattern without a match.
+        UsageError: a path that does not exist, or a pattern without a match or over folders that lie too deep.
     """
     for argument in arguments:
         if argument == STDIN and sys.stdin is None:
@@ -88,35 +88,61 @@ def natural_key(name: str) -> tuple[list[tuple[bool, int, str]], str]:
 
 
 def _matches(pattern: str) -> Iterator[str]:
-    return glob.iglob(pattern, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
+    try:
+        yield from glob.iglob(pattern, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
+    except RecursionError as error:
+        raise UsageError(
+            f"the folders that {pattern} stands for lie too deep for a pattern with **; give the folder itself"
+        ) from error
 
 
 def _file_or_folder(path: str, skip_folder: Path | None) -> Iterator[Input]:
     if Path(path).is_dir():
-        yield from _walk(path, "", skip_folder)
+        yield from _walk(path, skip_folder)
     else:
         yield Input(path)
 
 
-def _walk(folder: str, place: str, skip_folder: Path | None) -> Iterator[Input]:
+def _walk(top: str, skip_folder: Path | None) -> Iterator[Input]:
+    """Yield the inputs below a folder: in a loop, since folders may lie deeper than Python calls itself."""
+    entries = _list_backwards(top)
+    if entries is None:
+        yield Input(top)
+        return
+    levels = [("", entries)]
+    while levels:
+        place, entries = levels[-1]
+        if not entries:
+            levels.pop()
+            continue
+        entry = entries.pop()
+        if not entry.is_dir(follow_symlinks=False):
+            if _is_scan(entry) if entry.is_file() else _is_lost(entry):
+                yield Input(entry.path, place)
+        elif skip_folder is None or not _is_same(entry.path, skip_folder):
+            below = os.path.join(place, entry.name)  # noqa: PTH118
+            inner = _list_backwards(entry.path)
+            if inner is None:
+                yield Input(entry.path, below)
+            else:
+                levels.append((below, inner))
+
+
+def _list_backwards(folder: str) -> list["os.DirEntry[str]"] | None:
+    """Return what lies in a folder, the last in natural order first; None where it cannot be listed."""
     try:
         with os.scandir(folder) as listing:
-            entries = sorted(listing, key=lambda entry: natural_key(entry.name))
+            shown = [entry for entry in listing if not entry.name.startswith(".")]
     except OSError:
-        yield Input(folder, place)
-        return
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            if skip_folder is None or not _is_same(entry.path, skip_folder):
-                yield from _walk(entry.path, os.path.join(place, entry.name), skip_folder)  # noqa: PTH118
-        elif _is_scan(entry) if entry.is_file() else _is_lost(entry):
-            yield Input(entry.path, place)
+        return None
+    return sorted(shown, key=lambda entry: natural_key(entry.name), reverse=True)
 
 
 def _is_same(path: str, other: Path) -> bool:
-    return Path(path).resolve() == other.resolve()
+    try:
+        return other.samefile(path)
+    except OSError:  # such as an output folder that does not exist
+        return False
 
 
 def _is_lost(entry: "os.DirEntry[str]") -> bool:

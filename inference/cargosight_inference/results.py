@@ -131,10 +131,14 @@ def _make_folder(root: Path, place: str) -> Path:
     A folder whose name is one that results could have gets a `~` behind it, so that neither is in the other's
     way.
     """
-    named = (f"{part}~" if part.endswith(_SUFFIXES) else part for part in Path(place).parts)
+    named = [f"{part}~" if part.endswith(_SUFFIXES) else part for part in Path(place).parts]
     folder = root.joinpath(*named)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.is_dir():
+            root.mkdir(parents=True, exist_ok=True)
+            # One by one: mkdir(parents=True) calls itself for each, and there may be more than Python lets it.
+            for depth in range(1, len(named) + 1):
+                root.joinpath(*named[:depth]).mkdir(exist_ok=True)
     except OSError as error:
         if place and error.errno in (errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG):
             return _make_folder(root, "")

@@ -6,15 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+from collections import deque
 from pathlib import Path
-from threading import Event
 
 import cv2
 import pytest
 
 from cargosight_inference import cli
-from cargosight_inference.inputs import check_arguments, expand, natural_key
-from cargosight_models.errors import UsageError
 from tests.inference.test_progress import Terminal
 from tests.made.models import BLUE, DARK, make_blob_model, write_blobs
 
@@ -295,28 +293,6 @@ def test_each_line_can_be_read_before_the_next_input_is_known(scans, model):
     assert process.returncode == 0
 
 
-def test_expanding_holds_nothing_and_tells_the_place_below_a_folder(scans):
-    found = [(Path(item.path).name, item.place) for item in expand([str(scans)], stop=Event())]
-    assert found == [("bag1.jpg", ""), ("bag2.png", ""), ("bag10.webp", "more")]
-
-
-def test_a_scan_under_a_strange_name_is_found_by_its_content(scans):
-    (scans / "bag2.png").rename(scans / "export.001")
-    names = [Path(item.path).name for item in expand([str(scans)], stop=Event())]
-    assert names == ["bag1.jpg", "export.001", "bag10.webp"]
-
-
-def test_a_file_named_by_hand_is_always_taken(scans):
-    notes = str(scans / "notes.txt")
-    assert [item.path for item in expand([notes], stop=Event())] == [notes]
-
-
-def test_a_file_whose_name_looks_like_a_pattern_is_a_file(tmp_path):
-    path = str(write_blobs(tmp_path / "bag[1].png"))
-    check_arguments([path])
-    assert [item.path for item in expand([path], stop=Event())] == [path]
-
-
 def test_a_link_to_a_scan_that_is_gone_is_unreadable_and_not_skipped(model, tmp_path, capsys):
     write_blobs(tmp_path / "in" / "bag1.png")
     (tmp_path / "in" / "bag2.jpg").symlink_to(tmp_path / "gone.jpg")
@@ -325,15 +301,6 @@ def test_a_link_to_a_scan_that_is_gone_is_unreadable_and_not_skipped(model, tmp_
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["clear", "unreadable"]
     assert "bag2.jpg" in lines[1]
-
-
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may list any folder")
-def test_a_folder_that_cannot_be_listed_is_an_input_of_its_own(scans):
-    (scans / "more").chmod(0)
-    try:
-        assert str(scans / "more") in [item.path for item in expand([str(scans)], stop=Event())]
-    finally:
-        (scans / "more").chmod(0o755)
 
 
 def test_a_name_too_long_to_be_an_overlay_of_ours_stops_nothing(model, scans, capsys):
@@ -357,14 +324,20 @@ def test_a_folder_that_cannot_be_listed_says_so(model, scans, monkeypatch, capsy
     assert "the folder cannot be listed (Permission denied); check its permissions and the disk" in row
 
 
-def test_arguments_are_checked_before_any_work(tmp_path):
-    with pytest.raises(UsageError, match="nothing matches"):
-        check_arguments([str(tmp_path), str(tmp_path / "*.none")])
+@pytest.mark.parametrize("with_out", [False, True])
+def test_a_long_list_leaves_nothing_behind_in_memory(model, tmp_path, monkeypatch, capsys, with_out):
+    lengths = [0]
 
+    class Watched(deque):
+        def append(self, item):
+            super().append(item)
+            lengths.append(len(self))
 
-def test_natural_order():
-    names = ["b2", "a10", "a9", "a", "a09b", "10", "9"]
-    assert sorted(names, key=natural_key) == ["9", "10", "a", "a9", "a09b", "a10", "b2"]
+    monkeypatch.setattr("cargosight_inference.commands.inspect.deque", Watched)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{write_blobs(tmp_path / 'bag.jpg')}\n" * 40))
+    assert run("-", "--model", model, *(["--out", tmp_path / "out"] if with_out else [])) == 0
+    assert len(lines(capsys)) == 40
+    assert max(lengths) < 10
 
 
 def test_a_run_on_a_terminal_counts_and_draws(model, scans, monkeypatch, capsys):

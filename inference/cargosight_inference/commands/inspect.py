@@ -130,7 +130,8 @@ def run(arguments: argparse.Namespace) -> int:
         writer = stack.enter_context(ResultWriter(arguments.out)) if arguments.out else None
         stop = Event()
         places: deque[str] = deque()
-        sources = _noting_places(expand(arguments.paths, skip_folder=arguments.out, stop=stop), places)
+        inputs = expand(arguments.paths, skip_folder=arguments.out, stop=stop)
+        sources = _noting_places(inputs, places) if writer is not None else (found.path for found in inputs)
         stream = stack.enter_context(closing(_inspect(inspector, sources, with_scans=writer is not None)))
         if progress.shows and STDIN not in arguments.paths:
             counter = Thread(target=_count, args=(arguments, progress, stop), name="cargosight-count")
