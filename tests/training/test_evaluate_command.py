@@ -10,6 +10,7 @@ import pytest
 
 from cargosight_inference.inspector import Inspector
 from cargosight_models.catalog import find_model
+from cargosight_models.contract import DataTerms
 from cargosight_models.errors import CargosightError, CatalogError, DataSetError, UsageError
 from cargosight_models.operating_points import Sidecar
 from cargosight_training.commands import evaluate
@@ -163,6 +164,40 @@ def test_operating_points_are_written_beside_the_model_and_used(model, tmp_path,
     assert stored["clean_scans"]["count"] == 0
     assert stored["classes"]["bar"]["pd"]["rate"] == 1.0
     assert "operating point pfa=0.05" in document["parts"]["real"]["confusion"]["thresholds_from"]
+
+
+@pytest.mark.parametrize("origin", ["simulated", "projected"])
+def test_a_model_of_real_scans_gets_no_points_from_scans_that_are_not(tmp_path, origin):
+    terms = (DataTerms("site", 10, "own"), DataTerms("made", 10, "own", declared_simulated=True))
+    contract = blob_contract(classes=("disc", "bar"), training_data=terms)
+    model = make_blob_model(tmp_path / "blobs.onnx", contract=contract)
+    data = write_data(tmp_path, origin=origin)
+    (tmp_path / "images" / "bags" / "0.png").write_bytes(b"nothing")  # it is told before any scan is read
+    with pytest.raises(DataSetError, match=f"the clean scans in 'bags' are {origin}, but .* trained on site"):
+        run(model, "--data", data, "--choose-operating-points", "--samples", 0)
+    assert not (tmp_path / "blobs.points.json").exists()
+
+
+def test_points_of_a_simulated_model_hold_for_simulated_scans_and_say_so(model, tmp_path, capsys):
+    data = write_data(tmp_path, origin="simulated")
+    run(model, "--data", data, "--choose-operating-points", "--samples", 0, "--out", tmp_path / "out")
+    told = "chosen on simulated scans: the false-alarm rates hold for such scans, not for real ones"
+    assert told in capsys.readouterr().out
+    assert told in (tmp_path / "out" / "report.html").read_text()
+    sidecar = Sidecar.read(tmp_path / "blobs.points.json")
+    assert [point.measured["note"] for point in sidecar.operating_points] == [told] * 3
+    run(model, "--data", write_data(tmp_path, name="real"), "--choose-operating-points", "--samples", 0)
+    assert told not in capsys.readouterr().out + (tmp_path / "blobs.points.json").read_text()
+
+
+def test_clean_scans_are_counted_among_those_that_points_are_chosen_on(model, tmp_path):
+    """A simulated scan beside real ones makes up for no clean real one."""
+    data = [
+        write_data(tmp_path, name="few", items=2, clean=0),
+        write_data(tmp_path, name="made", origin="simulated"),
+    ]
+    with pytest.raises(DataSetError, match="1 clean scans found"):
+        run(model, "--data", *data, "--choose-operating-points", "--samples", 0)
 
 
 def test_the_points_of_a_bundled_model_are_not_replaced_unasked(model, tmp_path, monkeypatch):

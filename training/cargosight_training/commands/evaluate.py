@@ -19,7 +19,7 @@ from cargosight_training.datasets.records import DataSet
 from cargosight_training.evaluation.bootstrap import SAMPLES
 from cargosight_training.evaluation.figures import Average, ClassFigures
 from cargosight_training.evaluation.null_projection import NullProjections
-from cargosight_training.evaluation.operating_points import CLEAN
+from cargosight_training.evaluation.operating_points import CLEAN, check_origin
 from cargosight_training.evaluation.rates import WANTED_PFA, DetectionRate
 from cargosight_training.evaluation.results import REFERENCE_PFA, Evaluation, Part, describe, evaluate
 from cargosight_training.evaluation.run import count_clean, open_inspector
@@ -38,7 +38,8 @@ of decoys (pieces of other bags of its source without an annotated item), by the
 for training: a model that learnt the traces of projection alarms on them.
 
 With --choose-operating-points the thresholds for false-alarm rates of 1, 5 and 10 % of clean scans, with
-the rates measured, are written into the sidecar beside the model file (MODEL.points.json).
+the rates measured, are written into the sidecar beside the model file (MODEL.points.json). These must be
+real scans, unless the model was trained on simulated ones alone.
 
 exit code: 0 done, 2 misuse or wrong data, 130 interrupted."""
 
@@ -139,13 +140,15 @@ def _check_may_be_replaced(model: str) -> None:
 def _evaluate(args: argparse.Namespace, dataset: DataSet) -> tuple[Evaluation, Path]:
     """The evaluation, with a bar on the terminal, and the model file's path."""
     inspector = open_inspector(args.model)
-    clean = count_clean(dataset, inspector.contract.classes)
+    clean, origin = count_clean(dataset, inspector.contract.classes)
     wanted = 2 if args.choose_operating_points else int(args.null_projections)
     if clean < wanted:
         raise DataSetError(
             f"{clean} clean scans found in {dataset.name!r}, expected {wanted} or more: {CLEAN}; add scans of bags "
             "without items, or leave --choose-operating-points and --null-projections out"
         )
+    if args.choose_operating_points:
+        check_origin(origin, dataset.name, inspector.contract.training_data)
     if args.out is not None:  # a folder that cannot be made is better known before the scoring than after it
         args.out.mkdir(parents=True, exist_ok=True)
     bar = Progress()
@@ -289,6 +292,7 @@ def _alarms(part: Part) -> list[str]:
     ]
     if any(_promises_too_much(point) for point in part.points):
         lines.append("* too few clean scans for that false-alarm rate: more of them would alarm than it says")
+    lines += sorted({str(point.measured["note"]) for point in part.points if point.measured["note"]})
     lines += [
         f"{name} of the model's sidecar: {_share(measured['clean_scans'])} of clean scans alarm here"
         for name, measured in part.stored.items()

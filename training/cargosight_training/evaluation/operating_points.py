@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from cargosight_models.contract import DataTerms
 from cargosight_models.errors import DataSetError
 from cargosight_models.geometry import BoolArray, FloatArray, IndexArray
 from cargosight_models.operating_points import OperatingPoint
+from cargosight_training.datasets.records import Origin
 from cargosight_training.evaluation.intervals import FOLDS, Rate, make_folds
 from cargosight_training.evaluation.matching import Matched
 from cargosight_training.evaluation.rates import (
@@ -32,7 +34,30 @@ DEFINITION = (
     "thresholds at one common false-alarm quantile of every class, chosen so that at most the wanted share "
     "of clean scans alarms for any class their source labels; rates are cross-fitted over folds of scans"
 )
+NOT_REAL = "chosen on {} scans: the false-alarm rates hold for such scans, not for real ones"
 CLEAN = "one without a box, from a source that labels a class that the model knows"
+
+
+def check_origin(origin: Origin, name: str, training_data: Sequence[DataTerms]) -> None:
+    """Refuse to choose thresholds on scans that are not real: a false-alarm rate is one of real clean scans.
+
+    Simulated scans do for a model that was trained on nothing else, as in a trial: its points say what they hold for.
+
+    Args:
+        origin: Of the scans.
+        name: Of their data set.
+        training_data: What the model was trained on.
+
+    Raises:
+        DataSetError: The scans are not real, and the model is no such model.
+    """
+    real = [one.source for one in training_data if not one.declared_simulated]
+    if origin == "real" or (origin == "simulated" and training_data and not real):
+        return
+    raise DataSetError(
+        f"the clean scans in {name!r} are {origin}, but the model was trained on {', '.join(real) or 'unnamed data'}; "
+        "false-alarm rates are chosen on real clean scans: add some, or leave --choose-operating-points out"
+    )
 
 
 @dataclass(frozen=True)
@@ -294,9 +319,11 @@ def _to_json(matched: Matched, fitted: Fit, measured: Measured, seed: int) -> di
             note = "too few scans without this class: the threshold is just above their greatest score"
         counted["classes"][name]["note"] = note
     counted["clean_scans"]["too_few_for_wanted_rate"] = fitted.too_few_clean
+    origin = matched.scored.origin
     return {
         "definition": DEFINITION,
-        "origin": matched.scored.origin,
+        "origin": origin,
+        "note": None if origin == "real" else NOT_REAL.format(origin),
         "folds": fold_count(matched.scored),
         "seed": seed,
         "quantile": fitted.quantile,

@@ -99,6 +99,8 @@ def point_tables(part: Part) -> str:
             "wanted share of clean scans alarms for any class that their source labels. Fitted to these "
             "scans, rates cross-fitted.</p>"
         )
+        notes = sorted({str(p.measured["note"]) for p in part.points if p.measured["note"]})
+        pieces += [f"<p>They are {escape(note)}.</p>" for note in notes]
         pieces.append(_clean_table({p.name: p.measured for p in part.points}))
         pieces.append(_point_classes({p.name: p.measured for p in part.points}, part))
     if part.stored:

@@ -13,7 +13,7 @@ from cargosight_inference.pipeline import inspect_with_scans
 from cargosight_models.errors import DataSetError
 from cargosight_models.geometry import DoubleArray
 from cargosight_models.labels import ClassSet
-from cargosight_training.datasets.records import ORIGINS, DataSet, ImageRecord, relabel
+from cargosight_training.datasets.records import ORIGINS, DataSet, ImageRecord, Origin, relabel
 from cargosight_training.evaluation.global_look import look_of
 from cargosight_training.evaluation.rates import SCORE_FLOOR
 from cargosight_training.evaluation.scored import Scored, clean_scans, collect
@@ -100,18 +100,22 @@ def inspect_dataset(inspector: Inspector, dataset: DataSet, *, progress: Progres
     )
 
 
-def count_clean(dataset: DataSet, known: Collection[str]) -> int:
+def count_clean(dataset: DataSet, known: Collection[str]) -> tuple[int, Origin]:
     """How many scans will count as clean (see `Scored.clean`) for a model that knows the classes `known`.
 
     Told by the labels alone, before anything is inspected; of the real scans, where there are any that count.
+
+    Returns:
+        The count, and the origin of the scans that are counted.
     """
-    counted = [image for image in dataset.images if image.labelled.any()]
-    counted = [image for image in counted if image.origin == "real"] or counted
-    if not counted:
-        return 0
+    labelled = [image for image in dataset.images if image.labelled.any()]
+    if not labelled:
+        return 0, "real"
+    origin = min((image.origin for image in labelled), key=ORIGINS.index)
+    counted = [image for image in labelled if image.origin == origin]
     checked = np.stack([image.labelled for image in counted]) & np.isin(dataset.classes.names, list(known))
     present = np.array([[len(image.annotations) > 0] for image in counted])
-    return int(clean_scans(checked, present).sum())
+    return int(clean_scans(checked, present).sum()), origin
 
 
 def _notes(inspector: Inspector, dataset: DataSet, counted: int) -> list[str]:
