@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from types import FrameType
-from typing import Protocol, cast
+from typing import Protocol, TextIO, cast
 
 from cargosight_models.errors import CargosightError, UsageError, nearest_spelling
 
@@ -60,16 +60,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = _code_of(arguments)
             sys.stdout.flush()
     except CargosightError as error:
-        sys.stderr.write(f"cargosight: {error}\n")
+        _say(f"cargosight: {error}\n")
         return EXIT_MISUSE
     except KeyboardInterrupt:
-        sys.stderr.write("\ncargosight: interrupted\n")
+        _say("\ncargosight: interrupted\n")
         return EXIT_INTERRUPTED
     except _Terminated:
-        sys.stderr.write("\ncargosight: terminated\n")
+        _say("\ncargosight: terminated\n")
         return EXIT_TERMINATED
     except BrokenPipeError:
-        _drop_output()
+        _drop(sys.stdout)
         return EXIT_CLOSED_PIPE
     except OSError as error:
         return _refused_by_the_system(error)
@@ -192,15 +192,24 @@ def _refused_by_the_system(error: OSError) -> int:
     """Say which place refused to be read or written: an output folder that is a file, a full disk."""
     reason = error.strerror or str(error)
     if error.filename is None:
-        sys.stderr.write(f"cargosight: stopped by the system: {reason}\n")
-        _drop_output()
+        _say(f"cargosight: stopped by the system: {reason}\n")
+        _drop(sys.stdout)
     else:
-        sys.stderr.write(f"cargosight: {os.fsdecode(error.filename)} cannot be read or written: {reason}\n")
+        _say(f"cargosight: {os.fsdecode(error.filename)} cannot be read or written: {reason}\n")
     return EXIT_MISUSE
 
 
-def _drop_output() -> None:
-    """Let Python's last flush of the output go nowhere, quietly."""
+def _say(message: str) -> None:
+    """Write to stderr; where that cannot be, such as a log on a full disk, the exit code has to say it alone."""
+    try:
+        sys.stderr.write(message)
+        sys.stderr.flush()
+    except OSError:
+        _drop(sys.stderr)
+
+
+def _drop(stream: TextIO) -> None:
+    """Let Python's last flush of an output go nowhere, quietly."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+    os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

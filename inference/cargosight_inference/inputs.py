@@ -3,6 +3,7 @@
 The stream is never held whole.
 """
 
+import codecs
 import glob
 import io
 import os
@@ -42,9 +43,12 @@ def check_arguments(arguments: Sequence[str]) -> None:
     """Refuse arguments that match nothing, before any work is done.
 
     Raises:
-        UsageError: a path that does not exist, or a pattern without a match or over folders that lie too deep.
+        UsageError: a path that is empty or does not exist, or a pattern without a match or over folders that lie
+            too deep.
     """
     for argument in arguments:
+        if not argument:  # as an unset variable of a script leaves it
+            raise UsageError("an empty path found; give . for the working directory")
         if argument == STDIN and sys.stdin is None:
             raise UsageError("the standard input is closed; expected a list of paths there, as - says")
         if argument == STDIN or os.path.lexists(argument):
@@ -171,8 +175,9 @@ def _begins_like_scan(path: str) -> bool:
 
 
 def _stdin_paths(stop: Event) -> Iterator[str]:
-    for line in _stdin_lines(stop):
-        path = os.fsdecode(line).strip("\r\n")
+    for number, line in enumerate(_stdin_lines(stop)):
+        name = line.removeprefix(codecs.BOM_UTF8) if number == 0 else line  # as Windows begins a text file
+        path = os.fsdecode(name).strip("\r\n")
         if path:
             yield path
 

@@ -41,9 +41,8 @@ class Policy:
         """
         found = read_yaml(Path(path))
         if not isinstance(found, dict):
-            raise ConfigurationError(
-                f"the policy {path} is {type(found).__name__}; expected keys of {', '.join(_KEYS)}"
-            )
+            what = "empty" if found is None else f"a {type(found).__name__}"
+            raise ConfigurationError(f"the policy {path} is {what}; expected keys of {', '.join(_KEYS)}")
         for key in found:
             if key not in _KEYS:
                 hint = nearest_spelling(str(key), _KEYS)

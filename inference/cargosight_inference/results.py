@@ -122,7 +122,9 @@ def _write(root: Path, place: str, inspection: Inspection, scan: Scan | None) ->
         # A path that is no UTF-8 holds surrogates, which are written as they stand in the file system.
         _appear(folder / f"{stem}{INSPECTION_SUFFIX}", text.encode("utf-8", "surrogateescape"))
     except OSError as error:
-        raise UsageError(f"the results of {inspection.path} cannot be written: {error}") from error
+        raise UsageError(
+            f"the results of {inspection.path} cannot be written into {root}: {error.strerror or error}"
+        ) from error
 
 
 def _make_folder(root: Path, place: str) -> Path:

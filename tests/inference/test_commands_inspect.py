@@ -98,6 +98,18 @@ def test_a_list_on_stdin(model, scans, capsys, monkeypatch):
     assert [json.loads(line)["decision"] for line in lines(capsys)] == ["refer", "unreadable", "clear"]
 
 
+def test_the_mark_that_windows_puts_before_a_list_is_no_part_of_a_path(model, scans):
+    listed = b"\xef\xbb\xbf" + f"{scans / 'bag1.jpg'}\r\n{scans / 'bag2.png'}\r\n".encode()
+    done = subprocess.run(
+        [sys.executable, "-m", "cargosight_inference", "inspect", "-", "--model", model],
+        input=listed,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [b"clear", b"refer"]
+
+
 def test_an_empty_list_on_stdin(model, capsys, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     assert run("-", "--model", model) == 2
@@ -204,6 +216,8 @@ def test_operating_point_threshold_and_policy(model, scans, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["{none}"], "there is no file or folder"),
+        ([""], "an empty path found; give . for the working directory"),
+        (["{scan}", "--policy", ""], "an empty path"),
         (["{folder}/*.tif"], "nothing matches"),
         (["{empty}"], "nothing to inspect"),
         (["{scan}", "--model", "nosuch"], "no model called 'nosuch'"),

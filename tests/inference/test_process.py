@@ -60,6 +60,16 @@ def test_help_that_cannot_be_written_is_a_sentence(arguments):
     assert done.stderr == "cargosight: stopped by the system: No space left on device\n"
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")  # noqa: PTH110
+def test_a_full_disk_under_the_messages_is_no_crash(model, tmp_path):
+    bag = write_blobs(tmp_path / "bag.png")
+    done = shell("2>/dev/full", "inspect", str(bag), "--model", model)
+    assert done.returncode == 2
+    assert done.stdout.count("bag.png") == 1
+    assert shell("2>/dev/full", "inspect", str(tmp_path / "none")).returncode == 2
+    assert shell(">/dev/full 2>/dev/full", "inspect", str(bag), "--model", model).returncode == 2
+
+
 def test_sigterm_ends_a_run_in_order(model, tmp_path):
     """What was inspected before it is written whole; nothing half-written stays."""
     bag, out = write_blobs(tmp_path / "bag.png"), tmp_path / "out"

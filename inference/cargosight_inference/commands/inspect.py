@@ -77,7 +77,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--threshold", type=float, metavar="SCORE", help="one threshold in [0, 1] for all classes instead"
     )
     parser.add_argument(
-        "--policy", metavar="FILE", help="YAML of which findings refer (default: all of them)"
+        "--policy",
+        type=path_argument,
+        metavar="FILE",
+        help="YAML of which findings refer (default: all of them)",
     )
     parser.add_argument(
         "--max-pixels",
