@@ -29,7 +29,7 @@ _PNG_EFFORT = 1
 
 _LONGEST_NAME = 255
 """Bytes in the name of a file, on the usual file systems."""
-_LONGEST_STEM = _LONGEST_NAME - len(f".{INSPECTION_SUFFIX}.{1 << 22}.part")
+_LONGEST_STEM = _LONGEST_NAME - len(f".{INSPECTION_SUFFIX}.part")
 _DIGITS = (8, 64)
 """Of the SHA-256 of an input's path; 64 are all of it, for who gives a file the name that eight would give."""
 
@@ -180,7 +180,9 @@ def inspected_path(inspection_file: Path) -> str | None:
 
 
 def _appear(target: Path, content: bytes) -> None:
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    part = target.with_name(
+        f".{target.name}.part"
+    )  # one name in every run: what a killed one left is replaced
     try:
         part.write_bytes(content)
         part.replace(target)

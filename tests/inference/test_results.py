@@ -1,6 +1,8 @@
 """Result folders: one process at a time."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 
@@ -47,6 +49,28 @@ def test_one_name_in_two_working_directories_is_two_inputs(tmp_path, monkeypatch
         (str(tmp_path / "a" / "bag.png"), "refer"),
         (absolute, "clear"),
     ]
+
+
+KILLED = (
+    "import os, pathlib, signal, sys; from cargosight_inference.cli import main\n"
+    "pathlib.Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+    "main(sys.argv[1:])"
+)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
+def test_what_a_killed_run_left_half_written_goes_with_the_next_run(tmp_path, capsys):
+    model = make_blob_model(tmp_path / "blobs.onnx", operating_points={"pfa=0.05": 0.5})
+    bag, out = write_blobs(tmp_path / "bag.png"), tmp_path / "out"
+    inspect = ["inspect", str(bag), "--model", str(model), "--out", str(out)]
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, *inspect], capture_output=True, check=False, timeout=60
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert list(out.glob(".bag*"))
+    assert cli.main(inspect) == 0
+    assert not list(out.glob(".bag*"))
+    assert (out / "bag.overlay.png").is_file()
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
