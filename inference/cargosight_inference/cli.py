@@ -5,6 +5,7 @@ Commands are modules in the entry-point group `cargosight.commands`, each with `
 """
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -55,6 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     _open_what_is_closed()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What its encoding cannot show, such as a file name that is no UTF-8, becomes an escape, as on stderr.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with _heard_sigterm():
             code = _code_of(arguments)

@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -22,7 +24,7 @@ def model(tmp_path_factory):
     return str(make_blob_model(path, operating_points={"pfa=0.05": 0.5}))
 
 
-def shell(line: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def shell(line: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command with the arguments; `line` says what happens to its streams, which are buffered as usual."""
     return subprocess.run(
         ["sh", "-c", f'exec "$@" {line}', "sh", *COMMAND, *arguments],
@@ -31,7 +33,7 @@ def shell(line: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
         timeout=60,
-        env={key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"},
+        env={key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"} | environment,
     )
 
 
@@ -68,6 +70,17 @@ def test_a_full_disk_under_the_messages_is_no_crash(model, tmp_path):
     assert done.stdout.count("bag.png") == 1
     assert shell("2>/dev/full", "inspect", str(tmp_path / "none")).returncode == 2
     assert shell(">/dev/full 2>/dev/full", "inspect", str(bag), "--model", model).returncode == 2
+
+
+def test_what_the_terminal_cannot_show_is_written_as_an_escape(model, tmp_path):
+    folder = tmp_path / "\N{LATIN SMALL LETTER E WITH ACUTE}"
+    shutil.copytree(Path(model).parent, folder)
+    (folder / "card.md").write_text("3 \N{MULTIPLICATION SIGN} 4", encoding="utf-8")
+    copy = str(folder / Path(model).name)
+    for options, shown in (([], "\\xe9"), (["--card"], "3 \\xd7 4")):
+        done = shell("", "models", "show", copy, *options, PYTHONIOENCODING="ascii")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert shown in done.stdout
 
 
 def test_sigterm_ends_a_run_in_order(model, tmp_path):

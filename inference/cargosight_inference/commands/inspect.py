@@ -188,7 +188,7 @@ def _count(arguments: argparse.Namespace, progress: Progress, stop: Event) -> No
 def _report(inspection: Inspection, progress: Progress, *, as_json: bool) -> None:
     line = json.dumps(inspection.to_dict(), allow_nan=False) if as_json else spelled_out(describe(inspection))
     progress.erase()
-    sys.stdout.write(_printable(line + "\n"))
+    sys.stdout.write(line + "\n")
     sys.stdout.flush()  # who reads from a pipe decides on this bag while the next one is awaited
 
 
@@ -206,12 +206,6 @@ def describe(inspection: Inspection) -> str:
             )
         )
     return f"{inspection.decision:<10}  {inspection.path}  {what}  {inspection.timings_ms['total']:.0f} ms"
-
-
-def _printable(text: str) -> str:
-    """Replace what the terminal's encoding cannot show, such as a file name that is no UTF-8."""
-    encoding = sys.stdout.encoding or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _summarise(counts: dict[Decision, int], progress: Progress) -> None:
