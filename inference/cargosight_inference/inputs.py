@@ -70,17 +70,17 @@ def expand(arguments: Sequence[str], *, skip_folder: Path | None = None, stop: E
     Args:
         arguments: files, folders, glob patterns (`**` for any depth) or `-`.
         skip_folder: the output folder, which is not searched.
-        stop: once it is set, waiting for stdin ends.
+        stop: once it is set, the search of folders and the waiting for stdin end.
     """
     for argument in arguments:
         if argument == STDIN:
             yield from (Input(path) for path in _stdin_paths(stop))
         elif os.path.lexists(argument):
-            yield from _file_or_folder(argument, skip_folder)
+            yield from _file_or_folder(argument, skip_folder, stop)
         else:
             for match in sorted(_matches(argument), key=natural_key):
                 if skip_folder is None or not _is_same(match, skip_folder):
-                    yield from _file_or_folder(match, skip_folder)
+                    yield from _file_or_folder(match, skip_folder, stop)
 
 
 def natural_key(name: str) -> tuple[list[tuple[bool, int, str]], str]:
@@ -100,21 +100,21 @@ def _matches(pattern: str) -> Iterator[str]:
         ) from error
 
 
-def _file_or_folder(path: str, skip_folder: Path | None) -> Iterator[Input]:
+def _file_or_folder(path: str, skip_folder: Path | None, stop: Event) -> Iterator[Input]:
     if Path(path).is_dir():
-        yield from _walk(path, skip_folder)
+        yield from _walk(path, skip_folder, stop)
     else:
         yield Input(path)
 
 
-def _walk(top: str, skip_folder: Path | None) -> Iterator[Input]:
+def _walk(top: str, skip_folder: Path | None, stop: Event) -> Iterator[Input]:
     """Yield the inputs below a folder: in a loop, since folders may lie deeper than Python calls itself."""
     entries = _list_backwards(top)
     if entries is None:
         yield Input(top)
         return
     levels = [("", entries)]
-    while levels:
+    while levels and not stop.is_set():
         place, entries = levels[-1]
         if not entries:
             levels.pop()

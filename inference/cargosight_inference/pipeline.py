@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from itertools import count
-from threading import Condition
+from threading import Condition, Event
 from typing import Final
 
 from cargosight_inference.inspection import Inspection
@@ -23,15 +23,25 @@ _END: Final = _End()
 
 
 def inspect_many(
-    inspector: Inspector, sources: Iterable[Source], *, decoders: int = 1, queue: int = 4
+    inspector: Inspector,
+    sources: Iterable[Source],
+    *,
+    decoders: int = 1,
+    queue: int = 4,
+    stop: Event | None = None,
 ) -> Generator[Inspection, None, None]:
     """Inspect a stream of inputs; see `inspect_with_scans`, without the scans and their memory."""
     _check(sources, decoders, queue)
-    return _without_scans(_run(inspector, sources, decoders, queue, keep_scans=False))
+    return _without_scans(_run(inspector, sources, decoders, queue, stop, keep_scans=False))
 
 
 def inspect_with_scans(
-    inspector: Inspector, sources: Iterable[Source], *, decoders: int = 1, queue: int = 4
+    inspector: Inspector,
+    sources: Iterable[Source],
+    *,
+    decoders: int = 1,
+    queue: int = 4,
+    stop: Event | None = None,
 ) -> Generator[tuple[Inspection, Scan | None], None, None]:
     """Inspect a stream of inputs and hand out each scan beside its inspection, such as for overlays.
 
@@ -48,13 +58,15 @@ def inspect_with_scans(
         sources: paths or scans; drawn in other threads, but never by two at once and never far ahead.
         decoders: threads that read and preprocess, 1 or more.
         queue: most inputs between source and session, 1 or more.
+        stop: set at the end, however it comes, before the threads are waited for: sources that block, as for the
+            next line of a list, can watch it.
 
     Raises:
         UsageError: fewer than one decoder or place in the queue, or a scan whose subject is not the model's.
         ContractError: the model fails on an input.
     """
     _check(sources, decoders, queue)
-    return _run(inspector, sources, decoders, queue, keep_scans=True)
+    return _run(inspector, sources, decoders, queue, stop, keep_scans=True)
 
 
 def _check(sources: Iterable[Source], decoders: int, queue: int) -> None:
@@ -73,7 +85,13 @@ def _without_scans(
 
 
 def _run(
-    inspector: Inspector, sources: Iterable[Source], decoders: int, queue: int, *, keep_scans: bool
+    inspector: Inspector,
+    sources: Iterable[Source],
+    decoders: int,
+    queue: int,
+    stop: Event | None,
+    *,
+    keep_scans: bool,
 ) -> Generator[tuple[Inspection, Scan | None], None, None]:
     drawn = _InTurn(iter(sources))
 
@@ -84,6 +102,8 @@ def _run(
     with ExitStack() as threads:
         pool = ThreadPoolExecutor(decoders, "cargosight-decoder")
         threads.callback(pool.shutdown, cancel_futures=True)
+        if stop is not None:
+            threads.callback(stop.set)
         ahead = deque(pool.submit(prepare, number) for number in range(queue))
         for number in count(queue):
             prepared = ahead.popleft().result()

@@ -114,6 +114,14 @@ def test_arguments_are_checked_before_any_work(tmp_path):
         check_arguments([str(tmp_path), str(tmp_path / "*.none")])
 
 
+def test_a_search_of_folders_can_be_told_to_stop(scans):
+    stop = Event()
+    found = expand([str(scans)], stop=stop)
+    assert next(found).path == str(scans / "bag1.jpg")
+    stop.set()
+    assert list(found) == []
+
+
 def test_natural_order():
     names = ["b2", "a10", "a9", "a", "a09b", "10", "9"]
     assert sorted(names, key=natural_key) == ["9", "10", "a", "a9", "a09b", "a10", "b2"]

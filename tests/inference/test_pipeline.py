@@ -159,6 +159,20 @@ def test_a_source_that_waits_does_not_hold_up_earlier_results(inspector, paths):
     assert [inspection.decision for inspection in stream] == ["clear"]
 
 
+def test_a_source_that_blocks_is_told_to_stop_before_it_is_waited_for(inspector, paths):
+    stop = threading.Event()
+
+    def blocking():
+        yield paths[0]
+        stop.wait(20.0)
+
+    stream = inspect_many(inspector, blocking(), stop=stop)
+    next(stream)
+    started = time.monotonic()
+    stream.close()
+    assert time.monotonic() - started < 10.0
+
+
 def test_reading_happens_in_other_threads(inspector, paths, monkeypatch):
     names = []
     prepare = inspector.prepare

@@ -135,7 +135,9 @@ def run(arguments: argparse.Namespace) -> int:
         places: deque[str] = deque()
         inputs = expand(arguments.paths, skip_folder=arguments.out, stop=stop)
         sources = _noting_places(inputs, places) if writer is not None else (found.path for found in inputs)
-        stream = stack.enter_context(closing(_inspect(inspector, sources, with_scans=writer is not None)))
+        stream = stack.enter_context(
+            closing(_inspect(inspector, sources, stop, with_scans=writer is not None))
+        )
         if progress.shows and STDIN not in arguments.paths:
             counter = Thread(target=_count, args=(arguments, progress, stop), name="cargosight-count")
             counter.start()
@@ -158,14 +160,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _inspect(
-    inspector: Inspector, sources: Iterator[str], *, with_scans: bool
+    inspector: Inspector, sources: Iterator[str], stop: Event, *, with_scans: bool
 ) -> Generator[tuple[Inspection, Scan | None], None, None]:
     if with_scans:
         # Two under way keep the session busy, and a cargo scan may be a hundred times the size of a bag's.
-        yield from inspect_with_scans(inspector, sources, queue=2)
+        yield from inspect_with_scans(inspector, sources, queue=2, stop=stop)
     else:
         # Scans are dropped as soon as they are preprocessed, so that large ones do not fill the queue.
-        yield from ((inspection, None) for inspection in inspect_many(inspector, sources))
+        yield from ((inspection, None) for inspection in inspect_many(inspector, sources, stop=stop))
 
 
 def _noting_places(inputs: Iterator[Input], places: deque[str]) -> Iterator[str]:
