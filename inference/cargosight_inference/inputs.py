@@ -23,6 +23,8 @@ STDIN = "-"
 SCAN_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".npy"})
 _POLL_S = 0.2
 _MAGIC_BYTES = 64
+_LONGEST_LINE = 1 << 16
+"""Bytes of a line of a list, far above any path; what has no line ends would otherwise be held whole."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,9 @@ def expand(arguments: Sequence[str], *, skip_folder: Path | None = None, stop: E
         arguments: files, folders, glob patterns (`**` for any depth) or `-`.
         skip_folder: the output folder, which is not searched.
         stop: once it is set, the search of folders and the waiting for stdin end.
+
+    Raises:
+        UsageError: what comes on stdin is no list of lines.
     """
     for argument in arguments:
         if argument == STDIN:
@@ -202,3 +207,7 @@ def _stdin_lines(stop: Event) -> Iterator[bytes]:
             return
         *lines, rest = (rest + chunk).split(b"\n")
         yield from lines
+        if len(rest) > _LONGEST_LINE:
+            raise UsageError(
+                f"the list on stdin has a line of more than {_LONGEST_LINE:,} bytes; expected one path a line"
+            )

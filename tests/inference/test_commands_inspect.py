@@ -99,16 +99,24 @@ def test_a_list_on_stdin(model, scans, capsys, monkeypatch):
     assert [json.loads(line)["decision"] for line in lines(capsys)] == ["refer", "unreadable", "clear"]
 
 
+def inspected_from(listed, model):
+    """Run on a list of bytes, which come through a pipe as from another program."""
+    command = [sys.executable, "-m", "cargosight_inference", "inspect", "-", "--model", model]
+    return subprocess.run(command, input=listed, capture_output=True, check=False, timeout=60)
+
+
 def test_the_mark_that_windows_puts_before_a_list_is_no_part_of_a_path(model, scans):
     listed = b"\xef\xbb\xbf" + f"{scans / 'bag1.jpg'}\r\n{scans / 'bag2.png'}\r\n".encode()
-    done = subprocess.run(
-        [sys.executable, "-m", "cargosight_inference", "inspect", "-", "--model", model],
-        input=listed,
-        capture_output=True,
-        check=False,
-        timeout=60,
-    )
+    done = inspected_from(listed, model)
     assert [line.split()[0] for line in done.stdout.splitlines()] == [b"clear", b"refer"]
+
+
+def test_what_has_no_lines_is_no_list(model, scans):
+    """It must not be collected in memory until it ends."""
+    done = inspected_from(f"{scans / 'bag1.jpg'}\n".encode() + b"\0" * (1 << 20), model)
+    assert done.returncode == 2
+    assert done.stdout.startswith(b"clear ")
+    assert b"the list on stdin has a line of more than 65,536 bytes; expected one path a line" in done.stderr
 
 
 def test_an_empty_list_on_stdin(model, capsys, monkeypatch):
