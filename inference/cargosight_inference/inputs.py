@@ -10,7 +10,7 @@ import os
 import re
 import select
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -67,7 +67,8 @@ def expand(arguments: Sequence[str], *, skip_folder: Path | None = None, stop: E
     A folder gives the scans in it and in its subfolders in natural order (2 before 10): files whose suffix
     is one of `SCAN_SUFFIXES` and other files that begin like a scan. Hidden entries and overlays that an
     earlier run wrote are left out; links to folders are not followed. A subfolder that cannot be listed is
-    yielded itself, so that the run reports it. `-` reads one path a line from stdin, as they come.
+    yielded itself, so that the run reports it. What a pattern matches inside of a folder that it matches comes with
+    the folder alone. `-` reads one path a line from stdin, as they come.
 
     Args:
         arguments: files, folders, glob patterns (`**` for any depth) or `-`.
@@ -83,7 +84,7 @@ def expand(arguments: Sequence[str], *, skip_folder: Path | None = None, stop: E
         elif os.path.lexists(argument):
             yield from _file_or_folder(argument, skip_folder, stop)
         else:
-            for match in sorted(_matches(argument), key=natural_key):
+            for match in _outermost(sorted(_matches(argument), key=natural_key)):
                 if skip_folder is None or not _is_same(match, skip_folder):
                     yield from _file_or_folder(match, skip_folder, stop)
 
@@ -103,6 +104,17 @@ def _matches(pattern: str) -> Iterator[str]:
         raise UsageError(
             f"the folders that {pattern} stands for lie too deep for a pattern with **; give the folder itself"
         ) from error
+
+
+def _outermost(matches: Iterable[str]) -> Iterator[str]:
+    """Leave out what lies in a folder that matches, too, since the folder gives it; it comes first in natural order."""
+    folders: set[Path] = set()
+    for match in matches:
+        path = Path(match)
+        if folders.isdisjoint(path.parents):
+            if path.is_dir():
+                folders.add(path)
+            yield match
 
 
 def _file_or_folder(path: str, skip_folder: Path | None, stop: Event) -> Iterator[Input]:

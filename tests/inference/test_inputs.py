@@ -64,6 +64,14 @@ def test_a_folder_comes_in_its_place_among_the_files_beside_it(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("pattern", ["**", "**/", "**/*", "*"])
+def test_a_scan_that_a_pattern_matches_beside_its_folder_comes_once(tmp_path, pattern):
+    for name in ("1.png", "a/2.png", "a/b/3.png", "a10/4.png"):
+        write_blobs(tmp_path / name)
+    found = [os.path.relpath(item.path, tmp_path) for item in expand([f"{tmp_path}/{pattern}"], stop=Event())]
+    assert found == ["1.png", "a/2.png", "a/b/3.png", "a10/4.png"]
+
+
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may list any folder")
 def test_a_folder_that_cannot_be_listed_is_an_input_of_its_own(scans):
     (scans / "more").chmod(0)
