@@ -1,5 +1,6 @@
 """A file that does not compute what its network computes is never kept."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -52,6 +53,7 @@ def test_the_file_equals_its_network(network: Detector, inputs: list[np.ndarray]
     assert found.inputs == len(inputs)
     assert found.box < 0.02
     assert found.score < 1e-4
+    assert found.logit < 1e-3
 
 
 def test_unrounded_weights_are_another_network(inputs: list[np.ndarray]) -> None:
@@ -60,8 +62,12 @@ def test_unrounded_weights_are_another_network(inputs: list[np.ndarray]) -> None
 
 
 def test_tolerances_are_kept(network: Detector, inputs: list[np.ndarray]) -> None:
-    with pytest.raises(ExportError, match=r"allowed are 0 px and 0 of a box's side, and 0"):
-        check_parity(network, exported()[1], inputs, Tolerances(box=0.0, box_share=0.0, score=0.0))
+    with pytest.raises(ExportError, match=r"allowed are 0 px and 0 of a box's side"):
+        check_parity(network, exported()[1], inputs, Tolerances(box=0.0, box_share=0.0))
+    with pytest.raises(ExportError, match=r"scores by up to .*allowed is 0$"):
+        check_parity(network, exported()[1], inputs, Tolerances(score=0.0))
+    with pytest.raises(ExportError, match=r"logits by up to .*allowed are 0 and 0 of a logit"):
+        check_parity(network, exported()[1], inputs, Tolerances(logit=0.0, logit_share=0.0))
 
 
 def test_equal_scores_may_come_in_any_order(tmp_path: Path) -> None:
@@ -111,6 +117,23 @@ def forget_the_normalisation(model: onnx.ModelProto) -> None:
         other.input[:] = ["image" if name == node.output[0] else name for name in other.input]
 
 
+def return_fewer_candidates(model: onnx.ModelProto) -> None:
+    tensor = next(t for t in model.graph.initializer if t.name == "decode/candidates")
+    tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) - 1, tensor.name))
+
+
+def return_the_best_last(model: onnx.ModelProto) -> None:
+    """The right locations, in the wrong order."""
+    node = next(node for node in model.graph.node if node.op_type == "TopK")
+    position = list(model.graph.node).index(node)
+    inputs = {"start": -1, "end": -(2**62), "axis": 1, "step": -1}
+    for name, value in inputs.items():
+        model.graph.initializer.append(numpy_helper.from_array(np.array([value], dtype=np.int64), name))
+    chosen, node.output[1] = node.output[1], "decode/falling"
+    turn = onnx.helper.make_node("Slice", ["decode/falling", *inputs], [chosen])
+    model.graph.node.insert(position + 1, turn)
+
+
 PERTURBATIONS: list[Perturb] = [
     change_weight,
     shift_boxes,
@@ -118,6 +141,8 @@ PERTURBATIONS: list[Perturb] = [
     choose_the_worst,
     choose_among_the_first,
     forget_the_normalisation,
+    return_fewer_candidates,
+    return_the_best_last,
 ]
 
 
@@ -130,6 +155,37 @@ def test_a_graph_that_differs_is_refused(
     onnx.save(model, tmp_path / "perturbed.onnx")
     with pytest.raises(ExportError, match="the graph"):
         check_parity(network, tmp_path / "perturbed.onnx", inputs)
+
+
+def test_a_network_that_is_not_finite_is_refused(network: Detector, inputs: list[np.ndarray]) -> None:
+    broken = copy.deepcopy(network)
+    with torch.no_grad():
+        broken.head.class_out.bias[0] = float("nan")
+    with pytest.raises(ExportError, match="the network gives numbers that are not finite"):
+        check_parity(broken, exported()[1], inputs)
+
+
+def silence(model: onnx.ModelProto, shift: float) -> None:
+    """Take the first class's logits down."""
+    tensor = next(t for t in model.graph.initializer if "class_out.bias" in t.name)
+    bias = numpy_helper.to_array(tensor) - np.array([shift, 0.0, 0.0], dtype=np.float32)
+    tensor.CopyFrom(numpy_helper.from_array(bias, tensor.name))
+
+
+def test_a_class_that_is_silent_everywhere_is_compared(
+    network: Detector, inputs: list[np.ndarray], tmp_path: Path
+) -> None:
+    """Its scores are all next to nothing, so that no difference shows in them."""
+    silent = copy.deepcopy(network)
+    with torch.no_grad():
+        silent.head.class_out.bias[0] -= 60.0
+    for name, shift in (("same", 60.0), ("other", 61.0)):
+        model = onnx.load(exported()[1])
+        silence(model, shift)
+        onnx.save(model, tmp_path / f"{name}.onnx")
+    check_parity(silent, tmp_path / "same.onnx", inputs)
+    with pytest.raises(ExportError, match="logits by up to 1"):
+        check_parity(silent, tmp_path / "other.onnx", inputs)
 
 
 def test_nothing_is_left_of_a_refused_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import onnxruntime
 import torch
 
 from cargosight_inference.preprocess import preprocess
 from cargosight_inference.scans.scan import Scan, Subject
+from cargosight_inference.session import Session
 from cargosight_models.contract import InputContract
 from cargosight_models.errors import ExportError
 from cargosight_models.geometry import FloatArray, IndexArray
@@ -26,16 +28,23 @@ _OTHER_SHAPE = (96, 160)
 class Tolerances:
     """How far the two may be apart.
 
+    Logits are compared beside scores: where a class is silent its scores are all next to nothing, and so is any
+    difference between them.
+
     Attributes:
         box: pixels of the input by which an edge may differ.
         box_share: of the box's longer side by which an edge may differ beside that, since distances are
             exponentials.
         score: by which a score may differ.
+        logit: by which a logit may differ.
+        logit_share: of the logit itself by which it may differ beside that.
     """
 
     box: float = 0.02
     box_share: float = 2e-4
     score: float = 1e-4
+    logit: float = 1e-3
+    logit_share: float = 2e-4
 
 
 @dataclass(frozen=True)
@@ -45,11 +54,13 @@ class Deviation:
     Attributes:
         box: in pixels of the input.
         score: in [0, 1].
+        logit: in logits.
         inputs: how many tensors were compared.
     """
 
     box: float
     score: float
+    logit: float
     inputs: int
 
 
@@ -90,9 +101,9 @@ def check_parity(
 ) -> Deviation:
     """Compare a model file with its network.
 
-    Boxes and scores are compared at every location, before the choice of candidates, then the candidates themselves
-    with the network's values at the locations that the graph says it chose: equal scores may be chosen in any
-    order. That it chose the best is checked apart.
+    Boxes, logits and scores are compared at every location, before the choice of candidates, then the candidates
+    themselves with the network's values at the locations that the graph says it chose: equal scores may be chosen
+    in any order. That it chose the best, and as many as its contract says, is checked apart.
 
     Args:
         detector: with the weights that were written: folded, and rounded where the file holds them so.
@@ -101,26 +112,35 @@ def check_parity(
         tolerances: the default ones when None.
 
     Raises:
-        ExportError: something differs by more than the tolerances; the message says what and by how much.
+        ExportError: something differs by more than the tolerances or is not finite; the message says what and by
+            how much.
+        ContractError: the file has no contract, or its graph contradicts it.
     """
     limits = tolerances or Tolerances()
     session = _open(path)
-    worst = Deviation(0.0, 0.0, 0)
+    candidates = Session(path).contract.suppression.candidates
+    worst = Deviation(0.0, 0.0, 0.0, 0)
     for tensor in inputs:
         boxes, scores, edges, raw, chosen = session.run([*OUTPUTS, *INNER], {INPUT: tensor})
         with torch.inference_mode():
-            logits, expected = detector(torch.from_numpy(tensor))
-        where = f"on an input of {tensor.shape[0]} x {tensor.shape[2]} x {tensor.shape[3]}"
-        wanted = (expected.numpy(), logits.sigmoid().numpy())
-        everywhere = (edges.transpose(0, 2, 1), torch.from_numpy(raw).sigmoid().numpy().transpose(0, 2, 1))
-        _check_choice(wanted[1].max(axis=2), chosen, limits.score, where)
-        for found, expected_there in (
-            (everywhere, wanted),
-            ((boxes, scores), tuple(np.take_along_axis(part, chosen[:, :, None], axis=1) for part in wanted)),
-        ):
-            box, score = _compare(found, expected_there, limits, where)
-            worst = Deviation(max(worst.box, box), max(worst.score, score), worst.inputs)
-        worst = replace(worst, inputs=worst.inputs + 1)
+            wanted_logits, wanted_boxes = (part.numpy() for part in detector(torch.from_numpy(tensor)))
+        compare = _Comparer(
+            limits, f"on an input of {tensor.shape[0]} x {tensor.shape[2]} x {tensor.shape[3]}"
+        )
+        logits = raw.transpose(0, 2, 1)
+        logit = compare.logits(logits, wanted_logits)
+        box = compare.boxes(edges.transpose(0, 2, 1), wanted_boxes)
+        score = compare.scores(_sigmoid(logits), _sigmoid(wanted_logits))
+        _check_choice(logits.max(axis=2), chosen, candidates, compare.where)
+        at = chosen[:, :, None]
+        chosen_box = compare.boxes(boxes, np.take_along_axis(wanted_boxes, at, axis=1))
+        chosen_score = compare.scores(scores, _sigmoid(np.take_along_axis(wanted_logits, at, axis=1)))
+        worst = Deviation(
+            box=max(worst.box, box, chosen_box),
+            score=max(worst.score, score, chosen_score),
+            logit=max(worst.logit, logit),
+            inputs=worst.inputs + 1,
+        )
     return worst
 
 
@@ -147,35 +167,81 @@ def _open(path: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def _compare(
-    found: tuple[FloatArray, ...], expected: tuple[FloatArray, ...], limits: Tolerances, where: str
-) -> tuple[float, float]:
-    """Compare boxes (N, K, 4) and scores (N, K, C); returns how far they are apart at most."""
-    boxes, scores = found
-    wanted_boxes, wanted_scores = expected
-    if boxes.shape != wanted_boxes.shape or scores.shape != wanted_scores.shape:
-        raise ExportError(
-            f"the graph gives boxes {boxes.shape} and scores {scores.shape} {where}; expected "
-            f"{wanted_boxes.shape} and {wanted_scores.shape}"
-        )
-    if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
-        raise ExportError(f"the graph gives numbers that are not finite {where}")
-    sides = (wanted_boxes[..., 2:] - wanted_boxes[..., :2]).max(axis=2, keepdims=True)
-    box_errors = np.abs(boxes - wanted_boxes)
-    box_error, score_error = float(box_errors.max()), float(np.abs(scores - wanted_scores).max())
-    if (box_errors > limits.box + limits.box_share * sides).any() or score_error > limits.score:
-        raise ExportError(
-            f"the graph differs from the network {where}: boxes by up to {box_error:.4g} px, scores by up to "
-            f"{score_error:.2g}; allowed are {limits.box:g} px and {limits.box_share:g} of a box's side, and "
-            f"{limits.score:g}"
-        )
-    return box_error, score_error
+@dataclass(frozen=True)
+class _Comparer:
+    """Refuses what differs too much on one input; its methods return by how much the two differ at most."""
+
+    limits: Tolerances
+    where: str
+
+    def boxes(self, found: FloatArray, expected: FloatArray) -> float:
+        """Boxes (N, K, 4) in pixels of the input."""
+        sides = (expected[..., 2:] - expected[..., :2]).max(axis=2, keepdims=True)
+        box, share = self.limits.box, self.limits.box_share
+        rule = f"allowed are {box:g} px and {share:g} of a box's side"
+        return self._compare("boxes", found, expected, box + share * sides, rule)
+
+    def logits(self, found: FloatArray, expected: FloatArray) -> float:
+        """Logits (N, K, C)."""
+        logit, share = self.limits.logit, self.limits.logit_share
+        rule = f"allowed are {logit:g} and {share:g} of a logit"
+        return self._compare("logits", found, expected, logit + share * np.abs(expected), rule)
+
+    def scores(self, found: FloatArray, expected: FloatArray) -> float:
+        """Scores (N, K, C)."""
+        score = self.limits.score
+        return self._compare("scores", found, expected, score, f"allowed is {score:g}")
+
+    def _compare(
+        self,
+        what: str,
+        found: FloatArray,
+        expected: FloatArray,
+        allowed: npt.NDArray[np.floating] | float,
+        rule: str,
+    ) -> float:
+        if found.shape != expected.shape:
+            raise ExportError(
+                f"the graph gives {what} of the shape {found.shape} {self.where}; expected {expected.shape}"
+            )
+        for side, values in (("network", expected), ("graph", found)):
+            if not np.isfinite(values).all():
+                raise ExportError(
+                    f"the {side} gives numbers that are not finite {self.where}, among its {what}"
+                )
+        errors = np.abs(found - expected)
+        worst = float(errors.max())
+        if not (errors <= allowed).all():
+            raise ExportError(
+                f"the graph differs from the network {self.where}: {what} by up to {worst:.4g}; {rule}"
+            )
+        return worst
 
 
-def _check_choice(best: FloatArray, chosen: IndexArray, tolerance: float, where: str) -> None:
-    """Refuse a choice that repeats a location or leaves out a better one; `best` is (N, A)."""
+def _check_choice(best: FloatArray, chosen: IndexArray, candidates: int, where: str) -> None:
+    """Refuse a choice of another number, one that repeats a location or leaves out a better one, and another order.
+
+    Args:
+        best: (N, A) highest logit of each location, as the graph itself has it, so that nothing is tolerated.
+        chosen: (N, K) places along A.
+        candidates: that the contract states.
+        where: on which input, for the message.
+    """
+    wanted = (len(best), min(candidates, best.shape[1]))
+    if chosen.shape != wanted:
+        raise ExportError(
+            f"the graph chooses candidates of the shape {chosen.shape} {where}; expected {wanted}, since its contract "
+            f"says {candidates}"
+        )
     for scan, places in zip(best, chosen, strict=True):
         others = np.delete(scan, places)
         repeats = len(np.unique(places)) != len(places)
-        if repeats or (others.size and others.max() > scan[places].min() + tolerance):
+        if repeats or (others.size and others.max() > scan[places].min()):
             raise ExportError(f"the graph does not choose the locations of the best scores {where}")
+        if (np.diff(scan[places]) > 0).any():
+            raise ExportError(f"the graph does not give the candidates of the best scores first {where}")
+
+
+def _sigmoid(logits: FloatArray) -> FloatArray:
+    scores: FloatArray = torch.from_numpy(logits).sigmoid().numpy()
+    return scores
