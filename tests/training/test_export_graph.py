@@ -15,13 +15,13 @@ from torch import nn
 
 from cargosight_inference.session import Session
 from cargosight_models.contract import Contract
-from cargosight_models.errors import ConfigurationError, ExportError, MissingExtraError
+from cargosight_models.errors import ExportError, MissingExtraError
 from cargosight_models.networks.head import STRIDES
 from cargosight_training.config import TrainConfig
 from cargosight_training.datasets.coco import read_coco
 from cargosight_training.datasets.records import without
 from cargosight_training.export import graph
-from cargosight_training.export.contract import NO_TERMS, code_version, training_terms
+from cargosight_training.export.contract import NO_TERMS, code_version, training_terms, unused_terms
 from cargosight_training.export.folding import fold_norms, round_to_half
 from cargosight_training.export.graph import build_graph
 from cargosight_training.export.storage import store_half, write_checksum, write_model
@@ -264,10 +264,24 @@ def test_terms_count_what_was_trained_on(tmp_path: Path) -> None:
     assert [(t.source, t.images) for t in found] == [("site-a", 2)]
 
 
-def test_terms_of_an_unknown_source_are_an_error(tmp_path: Path) -> None:
-    config, path = made_run(tmp_path, terms={"site-b": "own"})
-    with pytest.raises(ConfigurationError, match=r"site-b.*did you mean 'site-a'"):
-        training_terms(config, read_coco(path))
+def test_terms_of_a_source_that_the_data_lacks_are_told_and_left_out(tmp_path: Path) -> None:
+    config, path = made_run(tmp_path, terms={"site-b": "own", "elsewhere": "own", "drawn": "made"})
+    data = read_coco(path)
+    assert [(t.source, t.terms) for t in training_terms(config, data)] == [
+        ("drawn", "made"),
+        ("site-a", NO_TERMS),
+    ]
+    told = unused_terms(config, data)
+    assert told is not None
+    assert "'site-b' (did you mean 'site-a'?), 'elsewhere'" in told
+    assert "the training data has drawn, site-a" in told
+
+
+@pytest.mark.parametrize("without", [(), ("site-b",), ("site-b/1",)])
+def test_terms_of_a_source_that_is_left_out_are_no_mistake(tmp_path: Path, without: tuple[str, ...]) -> None:
+    terms = {"site-b": "own"} if without else {"site-a": "own"}
+    config, path = made_run(tmp_path, terms=terms, without=without)
+    assert unused_terms(config, read_coco(path)) is None
 
 
 def test_a_name_without_its_ending_is_refused(tmp_path: Path) -> None:

@@ -86,9 +86,10 @@ def run(args: argparse.Namespace) -> int:
     if any(find_spec(name) is None for name in _NEEDED):
         raise MissingExtraError("train", "cargosight export")
     from cargosight_training.config import find_config, load_config
-    from cargosight_training.export.contract import training_terms
+    from cargosight_training.export.contract import training_terms, unused_terms
     from cargosight_training.export.detector import export_detector
     from cargosight_training.trainer import checkpoint
+    from cargosight_training.trainer.journal import note
     from cargosight_training.trainer.run import read_training_data
 
     path = _target(args)
@@ -104,7 +105,12 @@ def run(args: argparse.Namespace) -> int:
     data = read_training_data(config)
     _check_match(config, data, detector, classes)
     validation = _validation(args, config, data) if args.int8 else None
-    terms = checkpoint.training_data_of(args.weights) or training_terms(config, data)
+    terms = checkpoint.training_data_of(args.weights)
+    if not terms:
+        terms = training_terms(config, data)
+        unused = unused_terms(config, data)
+        if unused is not None:
+            note(unused)
     scans = list(_spread(data, config, _PARITY_SCANS))
     export_detector(detector, classes, config, path, terms, scans=scans)
     stale = sidecar_path(path)

@@ -16,8 +16,7 @@ _EPILOG = """\
 CONFIG names what differs from the defaults; every setting can also be given as key=value, where the value is
 YAML and lists are counted from 0:
 
-    cargosight train baggage-nano out=runs/first data.train.0.file=mine/train.json data.val.0.file=mine/val.json \\
-        'data.terms={}'
+    cargosight train baggage-nano out=runs/first data.train.0.file=mine/train.json data.val.0.file=mine/val.json
 
 The folder `out` gets config.yaml (every setting), log.csv (losses), evaluations.csv (mAP on the validation
 scans), curves.png, predictions.png (validation scans as annotated and as found), last.pt (to resume), and the

@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 
 from cargosight_models.contract import Contract, DataTerms, InputContract, Precision, Suppression
-from cargosight_models.errors import ConfigurationError, nearest_spelling
+from cargosight_models.errors import nearest_spelling
 from cargosight_models.networks.head import STRIDES
 from cargosight_training.config import TrainConfig
 from cargosight_training.datasets.records import DataSet
@@ -57,25 +57,31 @@ def training_terms(config: TrainConfig, data: DataSet) -> tuple[DataTerms, ...]:
     """Return each source of the training data with its count of images and its terms.
 
     Args:
-        config: `data.terms` holds the terms by source; a source without them has none stated.
+        config: `data.terms` holds the terms by source; a source without them has none stated. For those of other
+            sources see `unused_terms`.
         data: what the run trains on, left-out groups gone.
-
-    Raises:
-        ConfigurationError: terms of a source that the data does not have, such as a misspelt one.
     """
     simulated = {image.source for image in data.images if image.origin == "simulated"}
-    left_out = {group.partition("/")[0] for group in config.data.without}
-    for source in config.data.terms:
-        if source not in data.sources and source not in left_out:
-            hint = nearest_spelling(source, data.sources)
-            raise ConfigurationError(
-                f"data.terms names the source {source!r}{hint}, but the training data has "
-                f"{', '.join(data.sources)}"
-            )
     counts = Counter(image.source for image in data.images)
     return tuple(
         DataTerms(source, count, config.data.terms.get(source, NO_TERMS), source in simulated)
         for source, count in sorted(counts.items())
+    )
+
+
+def unused_terms(config: TrainConfig, data: DataSet) -> str | None:
+    """Return a sentence where `data.terms` names sources that the data does not have, None where it does not.
+
+    That is no mistake where a shipped configuration is used with other data, and one where a name is misspelt.
+    """
+    left_out = {group.partition("/")[0] for group in config.data.without}
+    unused = [name for name in config.data.terms if name not in data.sources and name not in left_out]
+    if not unused:
+        return None
+    named = ", ".join(f"{name!r}{nearest_spelling(name, data.sources)}" for name in unused)
+    return (
+        f"data.terms names {named}, but the training data has {', '.join(data.sources)}: terms of other sources are "
+        "left out of the model file"
     )
 
 

@@ -4,6 +4,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from cargosight_inference.progress import Progress
+from cargosight_models.contract import DataTerms
 from cargosight_models.errors import ConfigurationError, DataSetError
 from cargosight_models.labels import ClassSet
 from cargosight_models.locking import exclusive
@@ -13,7 +14,7 @@ from cargosight_training.config_changes import differences
 from cargosight_training.datasets.cache import PictureCache
 from cargosight_training.datasets.coco import read_coco
 from cargosight_training.datasets.records import DataSet, check_apart, check_groups, merge, without
-from cargosight_training.export.contract import training_terms, with_inherited
+from cargosight_training.export.contract import training_terms, unused_terms, with_inherited
 from cargosight_training.trainer.checkpoint import training_data_of
 from cargosight_training.trainer.journal import note
 from cargosight_training.trainer.loader import TrainingSamples
@@ -49,10 +50,7 @@ def train(config: TrainConfig, *, resume: bool = False, fresh: bool = False) -> 
                 held.enter_context(exclusive(folder.lock, held=folder.held))
                 folder.check(config, resume=resume, fresh=fresh)  # the holder before may have begun a run
             data = read_training_data(config)
-            terms = training_terms(config, data)
-            if config.model.weights is not None:
-                inherited = training_data_of(config.model.weights)
-                terms = with_inherited(terms, inherited, config.model.weights)
+            terms = _terms(config, data, speaks=machine.rank == 0)
             trainer = Trainer(config, data.classes.names, machine, training_data=terms)
             if trainer.untouched and machine.rank == 0:
                 note(f"{len(trainer.untouched)} weights are not in {config.model.weights} and start anew")
@@ -140,6 +138,17 @@ def _shared_samples(config: TrainConfig, data: DataSet, machine: Machine) -> Tra
     samples = make_samples(config, data) if machine.rank == 0 else None
     machine.wait_for_all()
     return samples or make_samples(config, data)
+
+
+def _terms(config: TrainConfig, data: DataSet, *, speaks: bool) -> tuple[DataTerms, ...]:
+    """What the run learns from, that of the weights it starts from included."""
+    unused = unused_terms(config, data)
+    if unused is not None and speaks:
+        note(unused)
+    terms = training_terms(config, data)
+    if config.model.weights is None:
+        return terms
+    return with_inherited(terms, training_data_of(config.model.weights), config.model.weights)
 
 
 def _take_up(trainer: Trainer, config: TrainConfig, validation: Validation | None) -> None:
