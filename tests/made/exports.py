@@ -13,6 +13,7 @@ from cargosight_models.contract import DataTerms
 from cargosight_models.networks.detector import Detector, DetectorSettings
 from cargosight_training.config import TrainConfig
 from cargosight_training.export.detector import export_detector
+from cargosight_training.export.folding import as_saved, fold_norms, round_to_half
 from tests.made import scans
 
 CLASSES = ("bar", "disc", "ring")
@@ -57,6 +58,13 @@ def _settle(layer: nn.Conv2d, maps: list[torch.Tensor], *, mean: float, spread: 
     found = torch.cat([layer(x).flatten(2) for x in maps], dim=2)
     layer.weight *= spread / found.std(dim=2).view(-1, 1, 1, 1)
     layer.bias += mean - spread * (found.mean(dim=2) / found.std(dim=2)).view(-1)
+
+
+def written_network(detector: Detector) -> Detector:
+    """Return what torch computes with the weights that lie in the model file of a network."""
+    folded = fold_norms(as_saved(detector))
+    round_to_half(folded)
+    return folded
 
 
 def export_config(**export: object) -> TrainConfig:

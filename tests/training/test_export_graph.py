@@ -34,6 +34,7 @@ from tests.made.exports import (
     export_config,
     exported,
     lively_detector,
+    written_network,
 )
 
 
@@ -75,8 +76,7 @@ def test_every_location_comes_out_where_there_are_few(session: onnxruntime.Infer
     """On 32 x 32 the candidates are all 21 locations: boxes and scores are the network's own, in another order."""
     image = random_images(1, 32, 32)
     boxes, scores = session.run(None, {"image": image})
-    folded = fold_norms(exported()[0])
-    round_to_half(folded)
+    folded = written_network(exported()[0])
     with torch.no_grad():
         logits, expected = folded(torch.from_numpy(image))
     wanted = np.concatenate([expected[0].numpy(), logits[0].sigmoid().numpy()], axis=1)
@@ -108,8 +108,7 @@ def test_the_file_is_clean() -> None:
 
 def test_equal_weights_give_equal_bytes(tmp_path: Path) -> None:
     detector, path = exported()
-    folded = fold_norms(detector)
-    round_to_half(folded)
+    folded = written_network(detector)
     model = build_graph(folded, CANDIDATES)
     store_half(model)
     again = write_model(model, Session(path).contract, tmp_path / "again.onnx")

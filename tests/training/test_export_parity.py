@@ -16,10 +16,18 @@ from cargosight_models.errors import ExportError
 from cargosight_models.networks.detector import Detector
 from cargosight_training.export import detector as exporting
 from cargosight_training.export.detector import export_detector
-from cargosight_training.export.folding import fold_norms, round_to_half
+from cargosight_training.export.folding import fold_norms
 from cargosight_training.export.parity import Tolerances, check_parity, parity_inputs, simulated_scans
 from tests.made import scans as made
-from tests.made.exports import CLASSES, SHAPES, TERMS, export_config, exported, lively_detector
+from tests.made.exports import (
+    CLASSES,
+    SHAPES,
+    TERMS,
+    export_config,
+    exported,
+    lively_detector,
+    written_network,
+)
 from tests.made.models import make_blob_model
 
 Perturb = Callable[[onnx.ModelProto], None]
@@ -27,10 +35,7 @@ Perturb = Callable[[onnx.ModelProto], None]
 
 @pytest.fixture(scope="module")
 def network() -> Detector:
-    """What torch computes with the weights that lie in the file."""
-    folded = fold_norms(exported()[0])
-    round_to_half(folded)
-    return folded
+    return written_network(exported()[0])
 
 
 @pytest.fixture(scope="module")

@@ -51,6 +51,7 @@ def test_from_annotated_scans_to_flagged_regions(folder: Path, capsys: pytest.Ca
     model = folder / "made.onnx"
     exporting = ["export", str(folder / "run" / "best.pt"), "--config", str(folder / "run" / "config.yaml")]
     assert main([*exporting, "--out", str(model)]) == 0
+    assert file_fingerprint(model) == file_fingerprint(folder / "run" / "best.onnx")
     capsys.readouterr()
 
     scans = sorted((folder / "val" / "images" / "site-a").glob("*.png"))

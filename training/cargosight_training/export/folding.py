@@ -13,6 +13,17 @@ from cargosight_models.networks.layers import ConvNormAct
 HALF_MAX = torch.finfo(torch.float16).max
 
 
+def as_saved(detector: Detector) -> Detector:
+    """Return a float32 copy on the CPU, in evaluation mode, with its weights rounded as a weights file rounds them.
+
+    So a network and the weights file that was saved of it give the same model file.
+    """
+    saved = copy.deepcopy(detector).to("cpu", torch.float32).to(memory_format=torch.contiguous_format)
+    saved.eval().requires_grad_(False)
+    round_to_half(saved)
+    return saved
+
+
 def fold_norms(detector: Detector) -> Detector:
     """Return a float32 copy on the CPU, in evaluation mode, in which convolutions carry the batch norms.
 
@@ -35,15 +46,16 @@ def fold_norms(detector: Detector) -> Detector:
 
 @torch.no_grad()
 def round_to_half(detector: Detector) -> None:
-    """Round every weight of two or more dimensions to the nearest float16, in place; the type stays float32.
-
-    Biases and scales, which are few, keep full precision. A weight tensor that float16 cannot hold (above
-    65,504) is left alone as a whole.
-    """
+    """Round the weights that are kept in half precision to the nearest float16, in place; the type stays float32."""
     for parameter in detector.parameters():
-        if parameter.ndim >= 2 and float(parameter.abs().max()) <= HALF_MAX:
-            parameter.copy_(_rounded(parameter))
+        if kept_in_half(parameter):
+            parameter.copy_(parameter.half().float())
 
 
-def _rounded(values: Tensor) -> Tensor:
-    return values.half().float()
+def kept_in_half(values: Tensor) -> bool:
+    """Whether files keep a tensor in half precision: weights of two or more dimensions.
+
+    Biases and scales, which are few, keep full precision. So does, as a whole, a tensor that float16 cannot hold
+    (above 65,504).
+    """
+    return values.is_floating_point() and values.ndim >= 2 and float(values.abs().max()) <= HALF_MAX

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from cargosight_models.contract import DataTerms
 from cargosight_models.errors import ConfigurationError, ContractError
 from cargosight_models.networks.detector import Detector, DetectorSettings
+from cargosight_training.export.folding import kept_in_half
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
@@ -75,8 +76,11 @@ def save_weights(
     *,
     training_data: tuple[DataTerms, ...] = (),
 ) -> None:
-    """Write a network's weights in half precision, with what is needed to build it again, and what taught it."""
-    state = {k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()}
+    """Write a network's weights in half precision, with what is needed to build it again, and what taught it.
+
+    What a model file keeps in full precision, such as biases, is kept so here, too (see `folding.kept_in_half`).
+    """
+    state = {k: v.half() if kept_in_half(v) else v for k, v in model.state_dict().items()}
     save(
         path,
         {
