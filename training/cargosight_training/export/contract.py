@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from collections import Counter
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -95,10 +96,31 @@ def with_inherited(
         inherited: of the weights, empty where their file does not say.
         weights: that file, which is then named as data of unknown terms.
     """
-    if not inherited:
-        inherited = (DataTerms(f"what {weights.name} was trained on", 0, NO_TERMS),)
     named = {one.source for one in own}
-    return own + tuple(one for one in inherited if one.source not in named)
+    return own + tuple(one for one in inherited or (_unknown(weights),) if one.source not in named)
+
+
+def joined_terms(parts: Mapping[Path, tuple[DataTerms, ...]]) -> tuple[DataTerms, ...]:
+    """Return the data of several weights files: each source once for each of its terms, with its highest count.
+
+    Args:
+        parts: by weights file; empty where it does not say, which is then named as data of unknown terms.
+
+    Returns:
+        In order of first appearance; empty where no file says.
+    """
+    if not any(parts.values()):
+        return ()
+    joined: dict[tuple[str, str, bool], DataTerms] = {}
+    for weights, terms in parts.items():
+        for one in terms or (_unknown(weights),):
+            key = (one.source, one.terms, one.declared_simulated)
+            joined[key] = max(joined.get(key, one), one, key=lambda each: each.images)
+    return tuple(joined.values())
+
+
+def _unknown(weights: Path) -> DataTerms:
+    return DataTerms(f"what {weights.name} was trained on", 0, NO_TERMS)
 
 
 def code_version() -> str:
