@@ -5,12 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from cargosight_inference.benchmark.measures import Spread
 from cargosight_inference.cli import main
 from cargosight_inference.inspector import Inspector
 from cargosight_inference.session import Session
 from cargosight_models import catalog
+from cargosight_models.contract import DataTerms
+from cargosight_models.errors import DataSetError
+from cargosight_models.networks.detector import Detector
 from cargosight_training.commands import export as command
 from cargosight_training.export import detector as exporting
 from cargosight_training.export import quantise as quantising
@@ -102,8 +106,6 @@ def test_terms_of_other_data_are_told_and_change_nothing(weights: Path, run: Run
 
 
 def test_the_file_computes_what_the_weights_compute(weights: Path, run: Run, tmp_path: Path) -> None:
-    import torch
-
     out = tmp_path / "mine.onnx"
     assert run(weights, f"--config={weights.parent / 'config.yaml'}", f"--out={out}")[0] == 0
     network = fold_norms(checkpoint.load_detector(weights)[0])
@@ -182,7 +184,90 @@ def test_int8_takes_the_place_of_fp32_only_where_it_pays(
     assert Session(out).contract.precision == precision
     assert ("int8 is kept" in told) == (precision == "int8")
     assert f"wrote {out}: {precision}" in told
-    assert not list(tmp_path.glob(".int8-*"))
+    assert not list(tmp_path.glob(".export-*"))
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_int8_that_fails_leaves_the_file_before_as_it_was(
+    weights: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise DataSetError("no box to measure on")
+
+    monkeypatch.setattr(quantising, "compare", failing)
+    out = tmp_path / "models" / "mine.onnx"
+    out.parent.mkdir()
+    out.write_bytes(b"the file before")
+    write_points(out, {"pfa=0.05": 0.5}, CLASSES)
+    code, told, err = run(weights, "--out", out, "--int8", "--force", "--save-weights", tmp_path / "w.pt")
+    assert (code, told) == (2, "")
+    assert "no box to measure on" in err
+    assert out.read_bytes() == b"the file before"
+    assert sorted(entry.name for entry in out.parent.iterdir()) == ["mine.onnx", "mine.points.json"]
+    assert not (tmp_path / "w.pt").exists()
+
+
+def test_int8_is_not_measured_on_scans_that_were_trained_on(weights: Path, run: Run, tmp_path: Path) -> None:
+    code, told, err = run(
+        weights, "--out", tmp_path / "a.onnx", "--int8", "--data", tmp_path / "train" / "train.json"
+    )
+    assert (code, told) == (2, "")
+    assert "14 of the 14 validation images" in err
+    assert "are trained on, too" in err
+    assert not (tmp_path / "a.onnx").exists()
+
+
+def save(path: Path, detector: Detector, taught: tuple[DataTerms, ...] = ()) -> Path:
+    checkpoint.save_weights(path, detector, detector.settings, CLASSES, training_data=taught)
+    return path
+
+
+def test_of_several_weights_the_mean_is_exported_and_saved(weights: Path, run: Run, tmp_path: Path) -> None:
+    """What is saved is what was exported, and can be trained on from."""
+    other = save(tmp_path / "other.pt", lively_detector(seed=1), (DataTerms("elsewhere", 3, "theirs"),))
+    out, mean = tmp_path / "mean.onnx", tmp_path / "mean.pt"
+    code, told, err = run(weights, other, "export.candidates=25", "--out", out, "--save-weights", mean)
+    assert (code, err) == (0, "")
+    assert f"wrote {mean}: the mean of {weights}, {other}" in told
+    bias = [checkpoint.load_detector(path)[0].head.class_out.bias for path in (weights, other, mean)]
+    assert torch.allclose(bias[2], (bias[0] + bias[1]) / 2, atol=1e-6)
+    contract = Session(out).contract
+    assert contract.suppression.candidates == 25
+    taught = [one.source for one in contract.training_data]
+    assert taught == ["what best.pt was trained on", "elsewhere"]
+    again = tmp_path / "again.onnx"
+    config = weights.parent / "config.yaml"
+    assert run(mean, "export.candidates=25", "--config", config, "--out", again)[0] == 0
+    assert again.read_bytes() == out.read_bytes()
+
+
+def test_weights_of_networks_that_differ_are_not_averaged(weights: Path, run: Run, tmp_path: Path) -> None:
+    other = save(tmp_path / "other.pt", lively_detector("csp-tiny"))
+    code, told, err = run(weights, other, "--out", tmp_path / "mean.onnx")
+    assert (code, told) == (2, "")
+    assert "cannot be averaged, since their networks differ: backbone csp-nano and csp-tiny" in err
+    assert not (tmp_path / "mean.onnx").exists()
+
+
+def test_settings_alone_are_no_weights(run: Run, tmp_path: Path) -> None:
+    code, _, err = run("export.candidates=25", "--out", tmp_path / "a.onnx")
+    assert code == 2
+    assert "no weights were given beside export.candidates=25" in err
+
+
+@pytest.mark.usefixtures("quick")
+def test_weights_are_replaced_only_when_asked(weights: Path, run: Run, tmp_path: Path) -> None:
+    kept = tmp_path / "kept=1.pt"  # a file is a file, whatever its name
+    weights.rename(kept)
+    weights.write_bytes(b"the file before")
+    config = weights.parent / "config.yaml"
+    asked = (kept, "--out", tmp_path / "a.onnx", "--save-weights", weights, "--config", config)
+    code, _, err = run(*asked)
+    assert code == 2
+    assert f"{weights} exists; give --force to replace it" in err
+    assert weights.read_bytes() == b"the file before"
+    assert run(*asked, "--force")[0] == 0
+    assert checkpoint.load_detector(weights)[1] == CLASSES
 
 
 @pytest.mark.parametrize(
@@ -197,6 +282,8 @@ def test_int8_takes_the_place_of_fp32_only_where_it_pays(
         (("--out", "a.onnx", "model.backbone=csp-tiny"), "backbone csp-nano"),
         (("--out", "a.onnx", "data.classes=[ring, disc, bar]"), "the weights score bar, disc, ring"),
         (("--out", "a.onnx", "--int8", "data.val=[]"), "--data FILE.json"),
+        (("--out", "a.onnx", "--data", "val.json"), "changes nothing without it; give --int8"),
+        (("--out", "a.onnx", "--save-weights", "a.onnx"), "ends in .pt"),
         (("--out", "a.onnx", "--config", "nowhere"), "nowhere"),
     ],
 )

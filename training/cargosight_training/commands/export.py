@@ -3,7 +3,6 @@
 import argparse
 import re
 import sys
-import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cargosight_inference.arguments import path_argument
 from cargosight_models import catalog
-from cargosight_models.contract import file_fingerprint
+from cargosight_models.contract import DataTerms, file_fingerprint
 from cargosight_models.errors import ConfigurationError, MissingExtraError, UsageError
 from cargosight_models.operating_points import sidecar_path
 
@@ -24,9 +23,13 @@ if TYPE_CHECKING:
 SUMMARY = "Write trained weights as a model file, checked against the network."
 
 _EPILOG = """\
-WEIGHTS is best.pt or last.pt of a run, or any file of half-precision weights. The configuration is the one that
-they were trained with (default: config.yaml beside WEIGHTS); it names the training data, whose sources and terms
-are written into the file, and with the settings export.* the input shapes and how candidates are suppressed.
+WEIGHTS is best.pt or last.pt of a run, or any file of half-precision weights. Of several files, from runs that
+began from the same weights, the mean is exported: it is often better than each of them. The configuration is the
+one that they were trained with (default: config.yaml beside the first WEIGHTS); it names the training data, whose
+sources and terms are written into the file, and with the settings export.* the input shapes and how candidates are
+suppressed.
+
+    cargosight export runs/a/best.pt runs/b/best.pt --out mean.onnx --save-weights mean.pt
 
 The file is compared with the network in torch, on scans of the training data and on random input, and is not
 written where the two differ. With --int8 an 8-bit version is made beside it and takes its place only if it
@@ -45,14 +48,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     # So that settings may stand behind an option, too.
     parser.parse_args = parser.parse_intermixed_args  # type: ignore[method-assign]
+    # argparse gives all of these to the first; `_weights_and_settings` tells them apart.
     parser.add_argument(
-        "weights", type=path_argument, metavar="WEIGHTS", help="weights or checkpoint of a run"
+        "weights",
+        type=_not_empty,
+        metavar="WEIGHTS",
+        nargs="+",
+        help="weights or checkpoint of a run; several are averaged",
     )
     parser.add_argument("settings", metavar="key=value", nargs="*", help="a setting in place of the file's")
     parser.add_argument(
         "--config",
         metavar="CONFIG",
-        help="a YAML file, or the name of a configuration shipped with it (default: config.yaml beside WEIGHTS)",
+        help="a YAML file, or the name of a configuration shipped with it (default: config.yaml beside the first "
+        "WEIGHTS)",
     )
     parser.add_argument("--out", type=path_argument, metavar="FILE.onnx", help="the file to write")
     parser.add_argument(
@@ -60,7 +69,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="write NAME.onnx and its checksum where bundled models lie, and call the model NAME",
     )
-    parser.add_argument("--force", action="store_true", help="replace the file if it exists")
+    parser.add_argument(
+        "--save-weights",
+        type=path_argument,
+        metavar="FILE.pt",
+        help="also write the weights, or their mean, as one file to train on from",
+    )
+    parser.add_argument("--force", action="store_true", help="replace the files if they exist")
     parser.add_argument("--int8", action="store_true", help="quantise, and keep that if it pays")
     parser.add_argument(
         "--data",
@@ -76,6 +91,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _not_empty(text: str) -> str:
+    path_argument(text)
+    return text
+
+
 def run(args: argparse.Namespace) -> int:
     """Run the command; returns the exit code.
 
@@ -86,64 +106,109 @@ def run(args: argparse.Namespace) -> int:
     if any(find_spec(name) is None for name in _NEEDED):
         raise MissingExtraError("train", "cargosight export")
     from cargosight_training.config import find_config, load_config
-    from cargosight_training.export.contract import training_terms, unused_terms
     from cargosight_training.export.detector import export_detector
-    from cargosight_training.trainer import checkpoint
-    from cargosight_training.trainer.journal import note
+    from cargosight_training.export.storage import folder_beside, write_checksum
+    from cargosight_training.trainer.averaging import mean_detector
+    from cargosight_training.trainer.checkpoint import save_weights
     from cargosight_training.trainer.run import read_training_data
 
     path = _target(args)
-    if path.exists() and not args.force:
-        raise UsageError(f"{path} exists; give --force to replace it")
-    if not args.weights.is_file():
-        raise UsageError(f"there is no file {args.weights}; give the weights or the checkpoint of a run")
-    given = args.config if args.config is not None else str(args.weights.parent / "config.yaml")
-    config = load_config(find_config(given), args.settings)
+    weights, settings = _weights_and_settings(args)
+    given = args.config if args.config is not None else str(weights[0].parent / "config.yaml")
+    config = load_config(find_config(given), settings)
     if args.bundle is not None:
         config = config.model_copy(update={"name": args.bundle})
-    detector, classes = checkpoint.load_detector(args.weights)
+    detector, classes = mean_detector(weights)
     data = read_training_data(config)
     _check_match(config, data, detector, classes)
     validation = _validation(args, config, data) if args.int8 else None
-    terms = checkpoint.training_data_of(args.weights)
-    if not terms:
-        terms = training_terms(config, data)
-        unused = unused_terms(config, data)
-        if unused is not None:
-            note(unused)
+    terms = _terms(weights, config, data)
     scans = list(_spread(data, config, _PARITY_SCANS))
-    export_detector(detector, classes, config, path, terms, scans=scans)
-    stale = sidecar_path(path)
-    if stale.exists():  # bound to the file that was replaced, and refused beside the new one
-        stale.unlink()
-        sys.stdout.write(f"removed {stale}, which held operating points of the file before\n")
-    if validation is not None:
-        _quantise_if_it_pays(path, _spread(data, config, _CALIBRATION_SCANS), validation)
+    with folder_beside(
+        path
+    ) as folder:  # so that a failure, of int8 too, leaves the files before as they were
+        ready = folder / path.name
+        export_detector(detector, classes, config, ready, terms, scans=scans)
+        if validation is not None:
+            _quantise_if_it_pays(ready, _spread(data, config, _CALIBRATION_SCANS), validation)
+        if args.save_weights is not None:
+            save_weights(args.save_weights, detector, detector.settings, classes, training_data=terms)
+        ready.replace(path)
+    _drop_points_of(path)
     if args.bundle is not None:
-        from cargosight_training.export.storage import write_checksum
-
         write_checksum(path)
     _report(path)
+    if args.save_weights is not None:
+        sys.stdout.write(f"wrote {args.save_weights}: {_named(weights)}\n")
     if args.compare_suppression:
         _compare_suppression(path, scans)
     return 0
 
 
+def _weights_and_settings(args: argparse.Namespace) -> tuple[list[Path], list[str]]:
+    """Tell files of weights from settings, which have an equals sign.
+
+    Raises:
+        UsageError: there are no files, or one is not there.
+    """
+    given: list[str] = [*args.weights, *args.settings]
+    settings = [text for text in given if "=" in text and not Path(text).is_file()]
+    weights = [Path(text) for text in given if text not in settings]
+    if not weights:
+        raise UsageError(
+            f"no weights were given beside {settings[0]}; give the weights or the checkpoint of a run"
+        )
+    for path in weights:
+        if not path.is_file():
+            raise UsageError(f"there is no file {path}; give the weights or the checkpoint of a run")
+    return weights, settings
+
+
 def _target(args: argparse.Namespace) -> Path:
-    """The file to write."""
+    """The model file to write.
+
+    Raises:
+        UsageError: options contradict each other, a name is wrong, or a file exists.
+    """
     if (args.out is None) == (args.bundle is None):
         raise UsageError("give either --out FILE.onnx or --bundle NAME")
-    if args.out is not None:
-        out: Path = args.out
-        if out.suffix != ".onnx":
-            raise UsageError(f"--out {out} found; expected a file that ends in .onnx")
-        return out
-    name: str = args.bundle
+    if args.data is not None and not args.int8:
+        raise UsageError(
+            "--data is what --int8 is measured on, and changes nothing without it; give --int8 as well"
+        )
+    if args.out is not None and args.out.suffix != ".onnx":
+        raise UsageError(f"--out {args.out} found; expected a file that ends in .onnx")
+    if args.save_weights is not None and args.save_weights.suffix != ".pt":
+        raise UsageError(f"--save-weights {args.save_weights} found; expected a file that ends in .pt")
+    path: Path = args.out if args.out is not None else _bundled(args.bundle)
+    for target in (path, args.save_weights):
+        if target is not None and target.exists() and not args.force:
+            raise UsageError(f"{target} exists; give --force to replace it")
+    return path
+
+
+def _bundled(name: str) -> Path:
+    """The file of a bundled model."""
     if not _NAME.fullmatch(name) or name.lower().endswith(".onnx"):
         raise UsageError(
             f"a model cannot be called {name!r}; use letters, digits, dots, dashes and underscores"
         )
     return catalog.BUNDLED / name / f"{name}.onnx"
+
+
+def _terms(weights: list[Path], config: "TrainConfig", data: "DataSet") -> tuple[DataTerms, ...]:
+    """What taught the weights: as their files say it, or the configuration where none does."""
+    from cargosight_training.export.contract import training_terms, unused_terms
+    from cargosight_training.trainer.averaging import training_data_of_all
+    from cargosight_training.trainer.journal import note
+
+    terms = training_data_of_all(weights)
+    if terms:
+        return terms
+    unused = unused_terms(config, data)
+    if unused is not None:
+        note(unused)
+    return training_terms(config, data)
 
 
 def _check_match(
@@ -176,16 +241,23 @@ def _spread(data: "DataSet", config: "TrainConfig", count: int) -> "Iterator[Sca
 
 
 def _validation(args: argparse.Namespace, config: "TrainConfig", data: "DataSet") -> "DataSet":
-    """What int8 is measured on."""
+    """What int8 is measured on.
+
+    Raises:
+        UsageError: there is none.
+        DataSetError: a file is wrong, or an image in it was trained on.
+    """
     from cargosight_training.datasets.coco import read_coco
-    from cargosight_training.datasets.records import merge
+    from cargosight_training.datasets.records import check_apart, merge
     from cargosight_training.trainer.run import read_validation_data
 
     if args.data is not None:
-        return merge([read_coco(file) for file in args.data])
-    validation = read_validation_data(config, data.classes)
-    if validation is None:
+        validation = merge([read_coco(file) for file in args.data])
+    elif (configured := read_validation_data(config, data.classes)) is not None:
+        validation = configured
+    else:
         raise UsageError("--int8 needs validation scans to measure on; name their file with --data FILE.json")
+    check_apart(data, validation)
     return validation
 
 
@@ -200,16 +272,28 @@ def _quantise_if_it_pays(path: Path, scans: "Iterator[Scan]", validation: "DataS
         bar.total = total
         bar.advance()
 
-    with tempfile.TemporaryDirectory(prefix=".int8-", dir=path.parent) as folder:
-        candidate = Path(folder) / path.name
-        quantise(path, scans, candidate)
-        try:
-            found = compare(path, candidate, validation, progress=show)
-        finally:
-            bar.erase()
-        if found.keeps_int8:
-            candidate.replace(path)
+    candidate = path.with_name(f"int8-{path.name}")
+    quantise(path, scans, candidate)
+    try:
+        found = compare(path, candidate, validation, progress=show)
+    finally:
+        bar.erase()
+    if found.keeps_int8:
+        candidate.replace(path)
     sys.stdout.write(f"{found.sentence()}\n")
+
+
+def _drop_points_of(path: Path) -> None:
+    """Remove the operating points of the file that was replaced: they would be refused beside the new one."""
+    stale = sidecar_path(path)
+    if stale.exists():
+        stale.unlink()
+        sys.stdout.write(f"removed {stale}, which held operating points of the file before\n")
+
+
+def _named(weights: list[Path]) -> str:
+    names = ", ".join(map(str, weights))
+    return f"the weights of {names}" if len(weights) == 1 else f"the mean of {names}"
 
 
 def _report(path: Path) -> None:

@@ -2,7 +2,8 @@
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,22 @@ def write_model(
     except OSError as error:
         raise ExportError(f"the model file {path} cannot be written: {error}") from error
     return path
+
+
+@contextmanager
+def folder_beside(path: Path) -> Iterator[Path]:
+    """A folder for what is not ready yet, on the disk where a file will lie; it goes when the block ends.
+
+    Raises:
+        ExportError: it cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent)
+    except OSError as error:
+        raise ExportError(f"the model file {path} cannot be written: {error}") from error
+    with folder:
+        yield Path(folder.name)
 
 
 def write_checksum(path: Path) -> Path:
