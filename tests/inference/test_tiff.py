@@ -116,6 +116,11 @@ class TestPackings:
         )
         assert capfd.readouterr().err == ""
 
+    def test_of_tags_that_hold_one_number_the_first_counts(self):
+        made = scans.grey(12, 20)
+        tags = {284: (3, [1, 0]), 259: (3, [1, 7]), 277: (3, [1, 3]), 258: (3, [8, 8])}
+        np.testing.assert_array_equal(read_scan_bytes(scans.tiff_bytes([made], tags=tags)).pixels, made)
+
 
 class TestMissingPieces:
     @pytest.mark.parametrize("compression", PACKINGS[1:])

@@ -41,11 +41,12 @@ _COMPRESSIONS = {1: "none", 5: "LZW", 7: "JPEG", 8: "Deflate", 32946: "Deflate",
 _ORIENTATION = 274
 _COLOUR_MAP = 320
 _PIECES = (273, 279, 324, 325)
-_DECODED_BY = (256, 257, 258, 259, *_PIECES, 277, 278, 284, 317, 322, 323, 339, 347, 530)
-_TAGS = {*_DECODED_BY, 254, 262, 266, _ORIENTATION, _COLOUR_MAP, 338}
+_SINGLE = (256, 257, 259, 277, 278, 284, 317, 322, 323)  # what a decoder needs of one number
+_TAGS = {*_SINGLE, *_PIECES, 254, 258, 262, 266, _ORIENTATION, _COLOUR_MAP, 338, 339, 347, 530}
 _SHORT, _LONG, _UNDEFINED, _LONG8 = 3, 4, 7, 16
 _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 1, 2, 3, 6
 _MULTIPLIED, _STRAIGHT = 1, 2
+_SUBSAMPLING = 530
 JPEG_TABLES = 347
 
 ByteOrder = Literal["<", ">"]
@@ -273,11 +274,13 @@ class _Directory:
         self, offsets: IndexArray, lengths: IndexArray, photometric: int
     ) -> dict[int, IndexArray]:
         """Return the tags that a decoder has to know, the photometric interpretation replaced."""
-        tags = {tag: self._values[tag] for tag in _DECODED_BY if self.many(tag).size}
+        tags = {tag: self.many(tag)[:1] for tag in _SINGLE if self.many(tag).size}
+        tags |= {tag: self.many(tag) for tag in (JPEG_TABLES, _SUBSAMPLING) if self.many(tag).size}
         first, second = _PIECES[2:] if 322 in tags else _PIECES[:2]
-        tags = {tag: values for tag, values in tags.items() if tag not in _PIECES}
+        samples = self.one(277, 1)
         tags |= {first: offsets, second: lengths, 262: np.array([photometric], dtype=np.uint64)}
-        if self.one(277, 1) == 4:
+        tags[258] = np.repeat(self.many(258)[:1], samples)
+        if samples == 4:
             tags[338] = np.array([_STRAIGHT], dtype=np.uint64)  # so that it is handed out as it is stored
         return tags
 
