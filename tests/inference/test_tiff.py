@@ -109,6 +109,21 @@ class TestPackings:
         np.testing.assert_array_equal(turned.pixels, read_scan_bytes(scans.tiff_bytes([made])).pixels)
         assert any("orientation tag 6 was not applied" in note for note in turned.assumptions)
 
+    @pytest.mark.parametrize(
+        ("tags", "what"),
+        [
+            ({256: 2**32 - 1}, "expected at least one, and"),
+            ({257: 2**31}, "expected at least one, and"),
+            ({256: 2**24, 257: 2**24, 278: 1}, "offsets"),
+            ({322: 2**31, 323: 16, 324: 8, 325: 100}, "tiles of"),
+            ({322: 1, 323: 1, 324: 8, 325: 100}, "offsets"),
+        ],
+    )
+    def test_sizes_beyond_reason_are_refused_before_room_is_made(self, tags, what):
+        data = scans.tiff_bytes([scans.grey(8, 9)], tags={tag: (4, [value]) for tag, value in tags.items()})
+        with pytest.raises(ScanError, match=what):
+            read_scan_bytes(data)
+
     def test_tags_that_no_reader_needs_are_not_handed_on(self, capfd):
         tags = {65000: (3, [1, 2, 3]), 34665: (4, [2**31])}
         np.testing.assert_array_equal(

@@ -17,6 +17,8 @@ from cargosight_models.errors import ScanError
 _MOST_PAGES = 16
 _MOST_ENTRIES = 4096  # of a directory; real ones have about twenty
 _MOST_VALUES = 1 << 22  # of a tag; a scan of 200 million pixels has fewer strips
+_LARGEST_SIDE = 1 << 24
+_LARGEST_TILE = 1 << 16
 _CLASSIC_BYTES = (1 << 32) - (1 << 27)  # 32-bit offsets, less room for a directory
 _FIELD_BYTES = {
     1: 1,
@@ -235,13 +237,16 @@ class _Directory:
         offsets, lengths = (self.many(324), self.many(325)) if tiled else (self.many(273), self.many(279))
         if tiled:
             across, down = max(self.one(322, 1), 1), max(self.one(323, 1), 1)
+            if max(across, down) > _LARGEST_TILE:
+                raise ScanError(
+                    f"the TIFF has tiles of {across} x {down} pixels; it is damaged, copy the file again"
+                )
             wanted = -(-width // across) * -(-height // down)
-            due = np.full(wanted, -(-row_bytes * across // width) * down, dtype=np.uint64)
+            whole = last = -(-row_bytes * across // width) * down
         else:
             rows = min(max(self.one(278, height), 1), height)
             wanted = -(-height // rows)
-            due = np.full(wanted, rows * row_bytes, dtype=np.uint64)
-            due[-1] = (height - (wanted - 1) * rows) * row_bytes
+            whole, last = rows * row_bytes, (height - (wanted - 1) * rows) * row_bytes
         if offsets.size != lengths.size or offsets.size < wanted:
             raise ScanError(
                 f"the TIFF lists {offsets.size} offsets and {lengths.size} lengths for {wanted} pieces of "
@@ -255,6 +260,8 @@ class _Directory:
                 f"the TIFF is cut off: {int(outside.sum())} of {wanted} pieces of its image lie outside "
                 f"its {len(self._data):,} bytes; copy the file again"
             )
+        due = np.full(wanted, whole, dtype=np.uint64)
+        due[-1] = last
         return offsets, lengths, due
 
     def palette(self) -> npt.NDArray[np.uint8]:
@@ -288,9 +295,10 @@ class _Directory:
 def _page(directory: _Directory, index: int) -> tuple[TiffPage | None, int, int]:
     """Return the checked page (None for a thumbnail) with its width and height."""
     width, height = directory.one(256, 0), directory.one(257, 0)
-    if width < 1 or height < 1:
+    if not (1 <= width <= _LARGEST_SIDE and 1 <= height <= _LARGEST_SIDE):
         raise ScanError(
-            f"page {index} of the TIFF is {width} x {height} pixels; expected at least one; save it again"
+            f"page {index} of the TIFF is {width} x {height} pixels; expected at least one, and at most {_LARGEST_SIDE:,} "
+            "on each side; save it again"
         )
     if directory.one(254, 0) & 1:
         return None, width, height
