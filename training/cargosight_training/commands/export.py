@@ -124,9 +124,8 @@ def run(args: argparse.Namespace) -> int:
     validation = _validation(args, config, data) if args.int8 else None
     terms = _terms(weights, config, data)
     scans = list(_spread(data, config, _PARITY_SCANS))
-    with folder_beside(
-        path
-    ) as folder:  # so that a failure, of int8 too, leaves the files before as they were
+    # Nothing gets its name before all is done: a failure, of int8 too, leaves the files before as they were.
+    with folder_beside(path) as folder:
         ready = folder / path.name
         export_detector(detector, classes, config, ready, terms, scans=scans)
         if validation is not None:
