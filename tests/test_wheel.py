@@ -127,7 +127,7 @@ def test_the_base_install_asks_for_no_torch(wheel: Path) -> None:
         message = email.message_from_bytes(archive.read(metadata))
     requirements = message.get_all("Requires-Dist") or []
     base = sorted(re.split(r"[^\w-]", line)[0] for line in requirements if "extra ==" not in line)
-    assert base == ["numpy", "onnxruntime", "opencv-python-headless", "pyyaml"]
+    assert base == ["numpy", "onnxruntime", "opencv-python-headless", "pillow", "pyyaml"]
     assert any(line.startswith("torch>") and "extra == 'train'" in line for line in requirements)
     assert message["License-Expression"] == "Apache-2.0"
 

@@ -297,8 +297,8 @@ def _page(directory: _Directory, index: int) -> tuple[TiffPage | None, int, int]
     width, height = directory.one(256, 0), directory.one(257, 0)
     if not (1 <= width <= _LARGEST_SIDE and 1 <= height <= _LARGEST_SIDE):
         raise ScanError(
-            f"page {index} of the TIFF is {width} x {height} pixels; expected at least one, and at most {_LARGEST_SIDE:,} "
-            "on each side; save it again"
+            f"page {index} of the TIFF is {width} x {height} pixels; expected at least one, and at most "
+            f"{_LARGEST_SIDE:,} on each side; save it again"
         )
     if directory.one(254, 0) & 1:
         return None, width, height
