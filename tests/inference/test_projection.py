@@ -1,0 +1,175 @@
+"""Threat image projection: against exact simulation, and that nothing projected is nothing changed."""
+
+import hashlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cargosight_inference.scans.attenuation import (
+    ALUMINIUM,
+    CELLULOSE,
+    CONCRETE,
+    EXPLOSIVE,
+    IRON,
+    LEAD,
+    POLYETHYLENE,
+    STEEL,
+    URANIUM,
+    WATER,
+)
+from cargosight_inference.scans.beams import linac
+from cargosight_inference.scans.projection import Signature, darkening, iron_load, project
+from cargosight_inference.scans.scan import Scan
+from cargosight_models.errors import UsageError
+
+THREATS = [(STEEL, 8.0), (STEEL, 40.0), (EXPLOSIVE, 15.0), (LEAD, 30.0), (URANIUM, 60.0), (ALUMINIUM, 5.0)]
+STEEL_MM = np.array([0.0, 10.0, 30.0, 50.0, 100.0, 150.0, 200.0, 250.0, 300.0])
+
+
+def equivalent(beam, background):
+    """Areal densities of a background that leave as much as 0 to 300 mm of steel."""
+    left = beam.transmission({STEEL: (0.1 * STEEL.density * STEEL_MM).astype(np.float32)})
+    loads = np.linspace(0.0, 1200.0, 6000).astype(np.float32)
+    depths = -np.log(beam.transmission({background: loads}))
+    return np.interp(-np.log(left), depths, loads).astype(np.float32)
+
+
+def disc(load=10.0, size=40, material=STEEL):
+    rows, columns = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
+    return Signature("disc", {material: (load * (rows**2 + columns**2 < 0.8)).astype(np.float32)}, 4.0)
+
+
+def container(level=0.3, noise=0.01, shape=(120, 160), channels=2, seed=0):
+    random = np.random.default_rng(seed)
+    pixels = level * (1.0 + noise * random.standard_normal((*shape, channels)))
+    return Scan.in_memory(np.clip(pixels, 0.0, 1.0).astype(np.float32), kind="transmission", subject="cargo")
+
+
+@pytest.mark.parametrize("megavolts", [4.0, 6.0, 9.0])
+@pytest.mark.parametrize("background", [STEEL, CELLULOSE, WATER, POLYETHYLENE, ALUMINIUM, CONCRETE])
+def test_within_eight_per_cent_of_exact_simulation(megavolts, background):
+    beam = linac(megavolts)
+    behind = equivalent(beam, background)
+    for threat, load in THREATS:
+        extra = np.full_like(behind, load)
+        exact = beam.transmission(
+            {background: behind + extra} if threat == background else {background: behind, threat: extra}
+        )
+        signal = beam.transmission({background: behind})
+        np.testing.assert_allclose(signal * darkening(beam, signal, {threat: extra}), exact, rtol=0.08)
+
+
+def test_plain_multiplication_would_be_wrong():
+    beam = linac(6.0)
+    behind, extra = (np.full(1, load, np.float32) for load in (200.0, 40.0))
+    exact = beam.transmission({STEEL: behind + extra})
+    plain = beam.transmission({STEEL: behind}) * beam.transmission({STEEL: extra})
+    assert abs(float(plain[0] / exact[0]) - 1.0) > 0.15
+
+
+def test_iron_load_undoes_transmission():
+    beam = linac(6.0)
+    loads = np.linspace(0.0, 300.0, 200).astype(np.float32)
+    np.testing.assert_allclose(iron_load(beam, beam.transmission({IRON: loads})), loads, atol=0.2)
+    assert iron_load(beam, np.array([0.0], np.float32))[0] > 300.0
+
+
+class TestProject:
+    def test_the_null_projection_changes_not_one_bit(self):
+        for scan in (container(), container(channels=1)):
+            made = project(scan, disc().thinned(0.0), 30, 20, photons=3e4, rng=np.random.default_rng(0))
+            np.testing.assert_array_equal(made.scan.pixels, scan.pixels)
+            assert made.visibility == 0.0
+            assert not made.mask.any()
+
+    def test_only_the_threat_changes_and_only_darker(self):
+        scan = container()
+        made = project(scan, disc(), 30, 20)
+        changed = (made.scan.pixels != scan.pixels).any(axis=2)
+        np.testing.assert_array_equal(changed, made.mask)
+        assert (made.scan.pixels <= scan.pixels).all()
+        assert made.box == pytest.approx((30 + 2, 20 + 2, 70 - 2, 60 - 2), abs=1.5)
+        assert made.scan.sha256 == hashlib.sha256(made.scan.pixels.tobytes()).hexdigest()
+        assert "disc projected at column 30, row 20" in made.scan.assumptions
+
+    def test_visibility_falls_with_clutter_and_with_the_threat(self):
+        calm = project(container(noise=0.01), disc(), 30, 20).visibility
+        assert calm > 5.0
+        assert project(container(noise=0.1), disc(), 30, 20).visibility < 0.3 * calm
+        assert project(container(noise=0.01), disc(1.0), 30, 20).visibility < 0.3 * calm
+
+    def test_behind_opaque_cargo_it_counts_for_nothing(self):
+        assert project(container(level=0.0005), disc(), 30, 20).visibility == 0.0
+        assert (
+            project(
+                container(level=0.0005), disc(), 30, 20, photons=1e5, rng=np.random.default_rng(0)
+            ).visibility
+            > 0
+        )
+
+    def test_fewer_photons_are_noisier(self):
+        photons = 1e4
+        random = np.random.default_rng(3)
+        level = 0.4
+        pixels = (random.poisson(level * photons, (300, 300, 1)) / photons).astype(np.float32)
+        scan = Scan.in_memory(np.minimum(pixels, 1.0), kind="transmission", subject="cargo")
+        plate = Signature("plate", {STEEL: np.full((200, 200), 20.0, np.float32)}, 4.0)
+        for noisy, bounds in ((True, (0.9, 1.1)), (False, (0.4, 0.8))):
+            made = project(scan, plate, 50, 50, **({"photons": photons, "rng": random} if noisy else {}))
+            inside = made.scan.pixels[60:240, 60:240, 0]
+            share = float(inside.std() / np.sqrt(inside.mean() / photons))
+            assert bounds[0] < share < bounds[1]
+
+    def test_the_same_seed_gives_the_same_scan(self):
+        first, second = (
+            project(container(), disc(), 30, 20, photons=1e4, rng=np.random.default_rng(7)).scan.sha256
+            for _ in range(2)
+        )
+        assert first == second
+
+    @pytest.mark.parametrize("polarity", ["air_bright", "air_dark"])
+    def test_display_grey_is_an_approximation_and_says_so(self, polarity):
+        grey = np.full((80, 90), 200 if polarity == "air_bright" else 55, np.uint8)
+        scan = Scan(grey, "display_grey", "cargo", None, "0" * 64, polarity=polarity)
+        made = project(scan, disc(size=20), 30, 20)
+        assert made.approximate
+        assert "approximation" in made.scan.assumptions[-1]
+        middle = int(made.scan.pixels[30, 40])
+        assert middle < 150 if polarity == "air_bright" else middle > 105
+
+    @settings(max_examples=40, deadline=None)
+    @given(st.integers(-39, 159), st.integers(-39, 119))
+    def test_what_lies_outside_is_cut_off(self, left, top):
+        made = project(container(), disc(), left, top)
+        x1, y1, x2, y2 = made.box
+        assert 0 <= x1 <= x2 <= 160
+        assert 0 <= y1 <= y2 <= 120
+
+    def test_misuse(self):
+        with pytest.raises(UsageError, match="lies outside"):
+            project(container(), disc(), 160, 20)
+        with pytest.raises(UsageError, match="without a random generator"):
+            project(container(), disc(), 10, 20, photons=1e4)
+        colour = Scan.in_memory(np.zeros((50, 50, 3), np.uint8), kind="pseudocolour", subject="baggage")
+        with pytest.raises(UsageError, match="pseudo-colour"):
+            project(colour, disc(), 0, 0)
+
+
+class TestSignature:
+    @pytest.mark.parametrize("pitch", [2.0, 3.1, 4.0, 9.0])
+    def test_resizing_keeps_the_mass(self, pitch):
+        before = disc(size=64)
+        after = before.resized(pitch)
+        mass = [float(s.loads[STEEL].sum()) * s.pitch_mm**2 for s in (before, after)]
+        assert mass[1] == pytest.approx(mass[0], rel=0.03)
+
+    def test_misuse(self):
+        load = np.ones((4, 5), np.float32)
+        with pytest.raises(ValueError, match="one \\(h, w\\)"):
+            Signature("x", {STEEL: load, LEAD: load[:2]}, 1.0)
+        with pytest.raises(ValueError, match="0 or more"):
+            Signature("x", {STEEL: -load}, 1.0)
+        with pytest.raises(ValueError, match="above 0"):
+            Signature("x", {STEEL: load}, 0.0)
