@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from cargosight_inference.preprocess import NetworkInput
 from cargosight_inference.suppression import suppress_per_class
+from cargosight_inference.tiles import answers_for
 from cargosight_models.contract import Contract
 from cargosight_models.errors import ContractError
 from cargosight_models.geometry import BoolArray, FloatArray, as_boxes, box_areas
@@ -142,7 +143,7 @@ def decode_findings(
     reaches higher ones is what is found at those, which is what choosing thresholds from it rests on.
 
     Args:
-        outputs: `boxes` float32 (1, K, 4) in input pixels and `scores` float32 (1, K, C) in [0, 1].
+        outputs: `boxes` float32 (T, K, 4) in pixels of each of T tiles and `scores` float32 (T, K, C) in [0, 1].
         contract: of the model that made them.
         network_input: what the model was given.
         thresholds: (C,); a finding's score is at or above its class's threshold and the contract's score
@@ -153,16 +154,19 @@ def decode_findings(
             [0, 1]: a scan must never look clear because the arithmetic failed.
     """
     check_gives_findings(contract)
-    boxes, scores = _checked(outputs, contract)
+    boxes, scores = _checked(outputs, contract, len(network_input.views))
     suppression = contract.suppression
     limits = np.maximum(thresholds, np.float32(suppression.score_floor))
-    candidates = np.flatnonzero((scores >= limits).any(axis=1))
-    if candidates.size == 0:
+    found = []
+    for tile in range(len(network_input.views)):
+        near = (scores[tile] >= limits).any(axis=1)
+        found.append(
+            _on_scan(boxes[tile][near], scores[tile][near], network_input, tile, contract.input.overlap)
+        )
+    on_scan = np.concatenate([part for part, _ in found])
+    near_scores = np.concatenate([part for _, part in found])
+    if len(on_scan) == 0:
         return Findings.empty(contract.classes)
-
-    on_scan = network_input.boxes_to_scan(boxes[candidates])
-    real = box_areas(on_scan) > 0.0
-    on_scan, near_scores = on_scan[real], scores[candidates][real]
     # A graph that has suppressed left nothing to drop: an IoU is never above 1.
     iou = suppression.iou if suppression.where == "host" else 1.0
     rows, class_ids = suppress_per_class(on_scan, near_scores, limits, iou, most=suppression.max_per_class)
@@ -175,19 +179,33 @@ def decode_findings(
     )
 
 
-def _checked(outputs: Mapping[str, npt.NDArray[Any]], contract: Contract) -> tuple[FloatArray, FloatArray]:
-    """Return boxes (K, 4) and scores (K, C) of the one scan."""
+def _on_scan(
+    boxes: FloatArray, scores: FloatArray, network_input: NetworkInput, tile: int, overlap: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return boxes (M, 4) on the scan and scores (M, C) of what one tile answers for."""
+    there = network_input.boxes_to_scan(boxes, tile)
+    real = box_areas(there) > 0.0
+    if len(network_input.views) > 1:
+        scan = (network_input.scan_width, network_input.scan_height)
+        real &= answers_for(there, network_input.window(tile), scan, overlap)
+    return there[real], scores[real]
+
+
+def _checked(
+    outputs: Mapping[str, npt.NDArray[Any]], contract: Contract, tiles: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return boxes (T, K, 4) and scores (T, K, C) of the one scan."""
     boxes, scores = outputs["boxes"], outputs["scores"]
     fits = (
         boxes.ndim == scores.ndim == 3
-        and boxes.shape[0] == scores.shape[0] == 1
+        and boxes.shape[0] == scores.shape[0] == tiles
         and boxes.shape[1] == scores.shape[1]
         and (boxes.shape[2], scores.shape[2]) == (4, len(contract.classes))
     )
     if not fits:
         raise ContractError(
-            f"{contract.name} gave boxes {boxes.shape} and scores {scores.shape}; expected (1, K, 4) and "
-            f"(1, K, {len(contract.classes)}); export the model again"
+            f"{contract.name} gave boxes {boxes.shape} and scores {scores.shape}; expected ({tiles}, K, 4) "
+            f"and ({tiles}, K, {len(contract.classes)}); export the model again"
         )
     if not np.isfinite(boxes).all():
         raise ContractError(f"{contract.name} gave boxes that are not finite; export the model again")
@@ -196,4 +214,4 @@ def _checked(outputs: Mapping[str, npt.NDArray[Any]], contract: Contract) -> tup
             f"{contract.name} gave scores from {scores.min()} to {scores.max()}; expected [0, 1]; "
             "export the model again"
         )
-    return boxes[0].astype(np.float32, copy=False), scores[0].astype(np.float32, copy=False)
+    return boxes.astype(np.float32, copy=False), scores.astype(np.float32, copy=False)

@@ -1,8 +1,8 @@
 """From a scan to the network's input, and back: the only code that does either.
 
 Training, evaluation and every inspection call `preprocess`, so that there is one road to the numbers a
-network sees. The scan is letterboxed: scaled by one factor, centred, the rest padded with `pad_value` (1.0
-is air).
+network sees. By the model's contract the scan is letterboxed: scaled by one factor, centred, the rest padded
+with `pad_value` (1.0 is air); or it is covered by tiles at its own scale (see `tiles`).
 """
 
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from cargosight_inference.scans.pseudocolour import pseudocolour
 from cargosight_inference.scans.scan import Scan
+from cargosight_inference.tiles import tile_grid
 from cargosight_models.contract import InputContract
 from cargosight_models.errors import ScanError
 from cargosight_models.geometry import Affine, FloatArray, clip_boxes
@@ -26,29 +27,42 @@ class NetworkInput:
     """One input tensor and the geometry that undoes it.
 
     Attributes:
-        tensor: float32 (1, C, H, W), C-contiguous, in [0, 1].
-        to_input: maps scan pixels to input pixels, both in pixel-edge coordinates.
+        tensor: float32 (T, C, H, W), C-contiguous, in [0, 1]: T tiles, or one letterbox.
+        views: for each of them the map from scan pixels to its pixels, both in pixel-edge coordinates.
         scan_width: in pixels.
         scan_height: in pixels.
     """
 
     tensor: FloatArray
-    to_input: Affine
+    views: tuple[Affine, ...]
     scan_width: int
     scan_height: int
 
     def __post_init__(self) -> None:
-        if self.tensor.dtype != np.float32 or self.tensor.ndim != 4 or self.tensor.shape[0] != 1:
+        if self.tensor.dtype != np.float32 or self.tensor.ndim != 4 or len(self.tensor) != len(self.views):
             raise ValueError(
-                f"an input tensor is {self.tensor.dtype} {self.tensor.shape}; expected float32 (1, C, H, W)"
+                f"an input tensor is {self.tensor.dtype} {self.tensor.shape} with {len(self.views)} views; expected "
+                "float32 (T, C, H, W) and T views"
             )
 
-    def boxes_to_scan(self, boxes: FloatArray) -> FloatArray:
-        """Map boxes (N, 4) from input pixels to scan pixels, clipped to the scan.
+    @property
+    def to_input(self) -> Affine:
+        """The map from scan pixels to the pixels of the first tile, or of the letterbox."""
+        return self.views[0]
+
+    def window(self, tile: int) -> tuple[float, float, float, float]:
+        """Return x1, y1, x2, y2 of a tile in scan pixels; it may reach beyond the scan."""
+        height, width = self.tensor.shape[2:]
+        corners = np.array([[0.0, 0.0, width, height]], dtype=np.float32)
+        x1, y1, x2, y2 = self.views[tile].inverse().boxes(corners)[0].tolist()
+        return x1, y1, x2, y2
+
+    def boxes_to_scan(self, boxes: FloatArray, tile: int = 0) -> FloatArray:
+        """Map boxes (N, 4) from a tile's pixels to scan pixels, clipped to the scan.
 
         A box that lies wholly in the padding becomes empty (area 0).
         """
-        return clip_boxes(self.to_input.inverse().boxes(boxes), self.scan_width, self.scan_height)
+        return clip_boxes(self.views[tile].inverse().boxes(boxes), self.scan_width, self.scan_height)
 
 
 def choose_shape(width: int, height: int, shapes: tuple[tuple[int, int], ...]) -> tuple[int, int]:
@@ -63,9 +77,9 @@ def choose_shape(width: int, height: int, shapes: tuple[tuple[int, int], ...]) -
 
 
 def preprocess(scan: Scan, contract: InputContract) -> NetworkInput:
-    """Letterbox a scan into the best-fitting shape of a model's input.
+    """Bring a scan to a model's input: letterboxed into the best-fitting shape, or cut into tiles.
 
-    The scan is resized in its own dtype: halved by 2 x 2 means while it is at least twice too large, then
+    A letterboxed scan is resized in its own dtype: halved by 2 x 2 means while it is at least twice too large, then
     brought to size bilinearly. That is as free of aliasing as area averaging at a tenth of its cost. Only
     then does it become float32 (uint8 divided by 255). An air-dark grey scan is inverted, grey is
     replicated to three channels, two-energy transmission is rendered in pseudo-colour for a model that
@@ -74,6 +88,24 @@ def preprocess(scan: Scan, contract: InputContract) -> NetworkInput:
     Raises:
         ScanError: the model reads transmission and the scan has none, or too few energies.
     """
+    return _tiled(scan, contract) if contract.resize == "tiles" else _letterboxed(scan, contract)
+
+
+def _tiled(scan: Scan, contract: InputContract) -> NetworkInput:
+    grid = tile_grid(scan.width, scan.height, contract.shapes, contract.overlap)
+    planes = _planes(scan, scan.pixels, contract)
+    tensor = np.full(
+        (len(grid.origins), contract.channels, grid.height, grid.width), contract.pad_value, dtype=np.float32
+    )
+    for tile, (left, top) in enumerate(grid.origins):
+        for channel, plane in enumerate(planes):
+            part = plane[top : top + grid.height, left : left + grid.width]
+            _fill(tensor[tile, channel, : part.shape[0], : part.shape[1]], part)
+    views = tuple(Affine.translation(-float(left), -float(top)) for left, top in grid.origins)
+    return NetworkInput(tensor, views, scan.width, scan.height)
+
+
+def _letterboxed(scan: Scan, contract: InputContract) -> NetworkInput:
     height, width = choose_shape(scan.width, scan.height, contract.shapes)
     inner_width, inner_height = _letterboxed_size(scan.width, scan.height, (height, width))
     left, top = (width - inner_width) // 2, (height - inner_height) // 2
@@ -84,15 +116,18 @@ def preprocess(scan: Scan, contract: InputContract) -> NetworkInput:
     inside = (slice(top, top + inner_height), slice(left, left + inner_width))
     _pad_borders(tensor, inside, contract.pad_value)
     for channel, plane in enumerate(planes):
-        target = tensor[0, channel][inside]
-        if plane.dtype == np.uint8:
-            np.divide(plane, np.float32(255.0), out=target)
-        else:
-            np.copyto(target, plane)
+        _fill(tensor[0, channel][inside], plane)
     to_input = Affine(
         np.array([[inner_width / covered_width, 0.0, left], [0.0, inner_height / covered_height, top]])
     )
-    return NetworkInput(tensor, to_input, scan.width, scan.height)
+    return NetworkInput(tensor, (to_input,), scan.width, scan.height)
+
+
+def _fill(target: FloatArray, plane: Pixels) -> None:
+    if plane.dtype == np.uint8:
+        np.divide(plane, np.float32(255.0), out=target)
+    else:
+        np.copyto(target, plane)
 
 
 def _letterbox_scale(width: int, height: int, shape: tuple[int, int]) -> float:
@@ -140,6 +175,8 @@ def _planes(scan: Scan, pixels: Pixels, contract: InputContract) -> tuple[Pixels
     """Return one (h, w) plane for each input channel: uint8 of 0..255, or float32 in [0, 1]."""
     if contract.colour == "rgb":
         return _colour_planes(scan, pixels)
+    if contract.colour == "radiograph":
+        return _radiograph_planes(scan, pixels)
     if scan.kind == "display_grey" and contract.channels == 1:
         return (_air_bright(scan, pixels),)
     if scan.kind != "transmission" or pixels.shape[2] < contract.channels:
@@ -162,6 +199,21 @@ def _colour_planes(scan: Scan, pixels: Pixels) -> tuple[Pixels, ...]:
         colours = pseudocolour(pixels)
         return tuple(colours[:, :, channel] for channel in range(3))
     return (pixels[:, :, 0],) * 3
+
+
+def _radiograph_planes(scan: Scan, pixels: Pixels) -> tuple[Pixels, ...]:
+    """Both energies, the one there is twice, and a plane that says which of the two cases it is."""
+    if scan.kind == "pseudocolour":
+        raise ScanError(
+            "the scan is pseudo-colour, but the model reads radiographs: transmission or a vendor's grey; choose a "
+            "model for this kind of scan"
+        )
+    if scan.kind == "display_grey":
+        channels: list[Pixels] = [_air_bright(scan, pixels)]
+    else:
+        channels = [pixels[:, :, channel] for channel in range(pixels.shape[2])]
+    single = np.full(pixels.shape[:2], len(channels) == 1, dtype=np.float32)
+    return channels[0], channels[-1], single
 
 
 def _air_bright(scan: Scan, pixels: Pixels) -> Pixels:

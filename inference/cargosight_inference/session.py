@@ -17,6 +17,9 @@ from cargosight_models.geometry import FloatArray
 MOST_THREADS = 256
 """More than one session gains from; ONNX Runtime takes minutes to start some ten thousands, or dies of them."""
 
+_TILES_AT_ONCE = 1
+"""More at once need their memory and gain nothing on one thread."""
+
 Outputs = dict[str, npt.NDArray[Any]]
 
 _WARNINGS_AND_WORSE = 3
@@ -122,13 +125,19 @@ class Session:
                 f"(N, {wanted.channels}, H, W) with (H, W) one of {', '.join(map(str, wanted.shapes))}"
             )
         try:
-            results = self._session.run(self._output_names, {wanted.name: tensor})
+            parts = [
+                self._session.run(self._output_names, {wanted.name: tensor[start : start + _TILES_AT_ONCE]})
+                for start in range(0, len(tensor), _TILES_AT_ONCE)
+            ]
         except _RUNTIME_ERRORS as error:
             raise ContractError(
                 f"{self.path} fails on an input of {tensor.shape}: {_first_line(error)}; "
                 "export the model again"
             ) from error
-        return dict(zip(self._output_names, results, strict=True))
+        if len(parts) == 1:
+            return dict(zip(self._output_names, parts[0], strict=True))
+        joined = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        return dict(zip(self._output_names, joined, strict=True))
 
 
 def _hash(path: Path) -> str:

@@ -13,12 +13,15 @@ from typing import Any, Literal, get_args
 
 from cargosight_models.errors import ContractError, nearest_spelling
 
-SCHEMA = 1
+SCHEMA = 2
+_OLDER = 1
 METADATA_KEY = "cargosight.contract"
 OUTPUT_NAMES = ("boxes", "scores", "anomaly_map", "embedding", "load_logit")
 """The closed list of outputs: boxes (N, K, 4) float32 xyxy in input pixels, scores (N, K, C) float32 in
 [0, 1], anomaly_map (N, 1, h, w), embedding (N, D), load_logit (N, 1)."""
 KINDS = ("pseudocolour", "display_grey", "transmission")
+CHANNELS = {"rgb": (3,), "transmission": (1, 2), "radiograph": (3,)}
+"""Channels by the meaning that they can have."""
 
 ContractSubject = Literal["baggage", "cargo"]
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
@@ -50,14 +53,18 @@ class InputContract:
 
     Attributes:
         name: of the graph's input.
-        channels: 3 (colour, grey replicated), or 1 or 2 for transmission.
+        channels: 3 for `rgb` (grey replicated) and `radiograph`, 1 or 2 for `transmission`.
         value_range: the values that preprocess hands over; normalisation happens in the graph.
         dtype: of the tensor.
         layout: axis order.
-        colour: channel meaning, `rgb` or `transmission`.
+        colour: channel meaning, `rgb`, `transmission`, or `radiograph`: transmission (or what a vendor's grey
+            shows of it) at the more penetrating energy, at the other one (the same again where there is one),
+            and a plane of 1 where there is one energy, 0 where there are two.
         shapes: the (height, width) pairs that the model runs at, each side a multiple of `stride`.
         stride: coarsest stride of the network in input pixels.
-        resize: how a scan is brought to a shape; `letterbox` keeps the aspect ratio and pads.
+        resize: how a scan is brought to a shape; `letterbox` keeps the aspect ratio and pads, `tiles` keeps every
+            pixel and covers the scan with windows of one shape.
+        overlap: least number of pixels that neighbouring tiles share; 0 for a letterbox.
         pad_value: value of the padding, in `value_range`; 1.0 is air.
     """
 
@@ -70,25 +77,24 @@ class InputContract:
     shapes: tuple[tuple[int, int], ...]
     stride: int = 32
     resize: str = "letterbox"
+    overlap: int = 0
     pad_value: float = 1.0
 
     def __post_init__(self) -> None:
         _demand(isinstance(self.name, str) and self.name != "", "input.name", self.name, "a non-empty string")
-        _demand(self.channels in (1, 2, 3), "input.channels", self.channels, "1, 2 or 3")
         _demand(self.value_range == (0.0, 1.0), "input.value_range", self.value_range, "(0.0, 1.0)")
         _demand(self.dtype == "float32", "input.dtype", self.dtype, "'float32'")
         _demand(self.layout == "NCHW", "input.layout", self.layout, "'NCHW'")
+        _demand(self.colour in CHANNELS, "input.colour", self.colour, f"one of {', '.join(CHANNELS)}")
+        counts = CHANNELS[self.colour]
         _demand(
-            self.colour in ("rgb", "transmission"), "input.colour", self.colour, "'rgb' or 'transmission'"
-        )
-        _demand(
-            (self.colour == "rgb") == (self.channels == 3),
+            self.channels in counts,
             "input.channels",
             self.channels,
-            "3 for rgb, else 1 or 2",
+            f"{' or '.join(map(str, counts))} for {self.colour}",
         )
         _demand(_is_whole(self.stride, 1), "input.stride", self.stride, "a whole number of 1 or more")
-        _demand(self.resize == "letterbox", "input.resize", self.resize, "'letterbox'")
+        _demand(self.resize in ("letterbox", "tiles"), "input.resize", self.resize, "'letterbox' or 'tiles'")
         _demand(_in_unit_interval(self.pad_value), "input.pad_value", self.pad_value, "a number in [0, 1]")
         _demand(
             isinstance(self.shapes, tuple) and len(self.shapes) > 0,
@@ -103,6 +109,9 @@ class InputContract:
                 and all(_is_whole(side, 1) and side % self.stride == 0 for side in shape)
             )
             _demand(fits, "input.shapes", shape, f"(height, width), each a multiple of {self.stride}")
+        most = min(min(shape) for shape in self.shapes) // 2 if self.resize == "tiles" else 0
+        fits = _is_whole(self.overlap, 0) and self.overlap <= most
+        _demand(fits, "input.overlap", self.overlap, f"0 to {most} pixels" if most else "0 for a letterbox")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,6 +255,10 @@ class Contract:
         terms = self.training_data
         fits = isinstance(terms, tuple) and all(isinstance(item, DataTerms) for item in terms)
         _demand(fits, "training_data", terms, "a list of sources with their terms")
+        tiled_in_graph = self.input.resize == "tiles" and self.suppression.where == "graph"
+        _demand(
+            not tiled_in_graph, "suppression.where", self.suppression.where, "'host' for a model of tiles"
+        )
         version = self.code_version
         _demand(isinstance(version, str) and version != "", "code_version", version, "a non-empty string")
         _demand(self.schema == SCHEMA, "schema", self.schema, str(SCHEMA))
@@ -275,7 +288,7 @@ class Contract:
             raise ContractError(
                 f"the contract's schema is {schema}; this version reads up to {SCHEMA}; upgrade cargosight"
             )
-        top = _checked_keys(cls, found, "")
+        top = _checked_keys(cls, _upgraded(found), "")
         top["input"] = InputContract(**_checked_keys(InputContract, top["input"], "input."))
         top["suppression"] = Suppression(**_checked_keys(Suppression, top["suppression"], "suppression."))
         terms = top["training_data"]
@@ -284,6 +297,14 @@ class Contract:
             DataTerms(**_checked_keys(DataTerms, item, "training_data.")) for item in terms
         )
         return cls(**top)
+
+
+def _upgraded(found: dict[str, Any]) -> dict[str, Any]:
+    """Return a contract of the schema before this one as one of this: it knew no tiles."""
+    wanted = found.get("input")
+    if found.get("schema") != _OLDER or isinstance(found["schema"], bool) or not isinstance(wanted, dict):
+        return found
+    return {**found, "schema": SCHEMA, "input": {"overlap": 0, **wanted}}
 
 
 def _checked_keys(kind: type[Any], found: object, prefix: str) -> dict[str, Any]:

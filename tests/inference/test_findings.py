@@ -29,7 +29,7 @@ def findings(boxes, scores, class_ids, anomalies=None) -> Findings:
 
 
 def network_input(to_input: Affine | None = None, width: int = 100, height: int = 80) -> NetworkInput:
-    return NetworkInput(np.zeros((1, 3, 32, 32), np.float32), to_input or Affine.identity(), width, height)
+    return NetworkInput(np.zeros((1, 3, 32, 32), np.float32), (to_input or Affine.identity(),), width, height)
 
 
 def outputs(boxes, scores):

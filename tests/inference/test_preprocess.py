@@ -184,4 +184,4 @@ def test_a_box_in_the_padding_becomes_empty():
 
 def test_a_network_input_is_checked():
     with pytest.raises(ValueError, match="expected float32"):
-        NetworkInput(np.zeros((3, 8, 8), np.float32), Affine.identity(), 8, 8)
+        NetworkInput(np.zeros((3, 8, 8), np.float32), (Affine.identity(),), 8, 8)

@@ -95,7 +95,7 @@ def test_a_model_without_contract_is_refused(tmp_path):
 
 
 def test_a_contract_of_a_newer_schema_is_refused(tmp_path):
-    newer = json.dumps(json.loads(blob_contract().to_json()) | {"schema": 2})
+    newer = json.dumps(json.loads(blob_contract().to_json()) | {"schema": 3})
     path = make_blob_model(tmp_path / "newer.onnx", metadata=newer)
     with pytest.raises(ContractError, match=r"newer\.onnx.*upgrade cargosight"):
         Session(path)

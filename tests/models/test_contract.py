@@ -61,11 +61,21 @@ def test_no_contract(text):
 
 
 def test_a_newer_schema_asks_for_an_upgrade():
-    with pytest.raises(ContractError, match="schema is 2; this version reads up to 1; upgrade"):
-        Contract.from_json(changed("schema", value=2))
+    with pytest.raises(ContractError, match="schema is 3; this version reads up to 2; upgrade"):
+        Contract.from_json(changed("schema", value=3))
     newer_with_new_keys = json.dumps({"schema": 7, "anything": True})
     with pytest.raises(ContractError, match="schema is 7"):
         Contract.from_json(newer_with_new_keys)
+
+
+def test_a_file_of_the_schema_before_reads_as_one_without_tiles():
+    older = json.loads(contract().to_json())
+    older["schema"] = 1
+    del older["input"]["overlap"]
+    assert Contract.from_json(json.dumps(older)) == contract()
+    older["input"]["more"] = 3
+    with pytest.raises(ContractError, match=r"input\.more"):
+        Contract.from_json(json.dumps(older))
 
 
 @pytest.mark.parametrize(

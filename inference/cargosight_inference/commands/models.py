@@ -174,7 +174,8 @@ def _made_scan(contract: Contract) -> Scan:
     if contract.input.colour == "rgb":
         pixels = generator.integers(0, 256, (*_MADE_SIZE, 3), dtype=np.uint8)
         return Scan.in_memory(pixels, kind="pseudocolour", subject=contract.subject)
-    transmission = generator.random((*_MADE_SIZE, contract.input.channels), dtype=np.float32)
+    energies = min(contract.input.channels, 2)
+    transmission = generator.random((*_MADE_SIZE, energies), dtype=np.float32)
     return Scan.in_memory(transmission, kind="transmission", subject=contract.subject)
 
 

@@ -1,0 +1,87 @@
+"""Covering a scan with windows of one shape at the scan's own scale, and telling which of them answers for what."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cargosight_models.geometry import BoolArray, FloatArray
+
+
+@dataclass(frozen=True)
+class TileGrid:
+    """Windows in rows and columns.
+
+    Attributes:
+        height: of every window in pixels.
+        width: of every window in pixels.
+        columns: left edges in scan pixels, rising.
+        rows: upper edges in scan pixels, rising.
+    """
+
+    height: int
+    width: int
+    columns: tuple[int, ...]
+    rows: tuple[int, ...]
+
+    @property
+    def origins(self) -> tuple[tuple[int, int], ...]:
+        """(left, top) of every window, row by row."""
+        return tuple((left, top) for top in self.rows for left in self.columns)
+
+
+def tile_grid(width: int, height: int, shapes: tuple[tuple[int, int], ...], overlap: int) -> TileGrid:
+    """Return the windows for a scan, of the shape that has the fewest pixels to compute, of equals the largest.
+
+    They start at 0 and end with the scan, in steps as even as whole pixels allow; a scan that is smaller than a
+    window has one that reaches beyond it.
+
+    Args:
+        width: of the scan in pixels.
+        height: of the scan in pixels.
+        shapes: (height, width) pairs, at least one.
+        overlap: least number of pixels that neighbours share, at most half of every side.
+    """
+    grids = [
+        TileGrid(down, across, _starts(width, across, overlap), _starts(height, down, overlap))
+        for down, across in shapes
+    ]
+    return min(
+        grids, key=lambda grid: (len(grid.origins) * grid.height * grid.width, -grid.height * grid.width)
+    )
+
+
+def _starts(length: int, window: int, overlap: int) -> tuple[int, ...]:
+    if length <= window:
+        return (0,)
+    count = -(-(length - overlap) // (window - overlap))
+    return tuple(round(index * (length - window) / (count - 1)) for index in range(count))
+
+
+def answers_for(
+    boxes: FloatArray, window: tuple[float, float, float, float], scan: tuple[int, int], overlap: int
+) -> BoolArray:
+    """Return which boxes (N, 4) in scan pixels a window is to report: those whose middle is not near its edge.
+
+    Near is within a quarter of the overlap: there a neighbour sees more of the thing. Of two neighbours one always
+    answers, and where both do suppression drops one. Beyond the scan's own edges there is no neighbour.
+
+    Args:
+        boxes: found in the window.
+        window: x1, y1, x2, y2 in scan pixels; it may reach beyond the scan.
+        scan: width and height in pixels.
+        overlap: least number of pixels that neighbours share.
+    """
+    margin = overlap / 4.0
+    x = 0.5 * (boxes[:, 0] + boxes[:, 2])
+    y = 0.5 * (boxes[:, 1] + boxes[:, 3])
+    left, top, right, bottom = window
+    found: BoolArray = np.ones(len(boxes), dtype=np.bool_)
+    if left > 0:
+        found &= x >= left + margin
+    if top > 0:
+        found &= y >= top + margin
+    if right < scan[0]:
+        found &= x <= right - margin
+    if bottom < scan[1]:
+        found &= y <= bottom - margin
+    return found
