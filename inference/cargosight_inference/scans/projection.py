@@ -140,7 +140,7 @@ def project(
         scan=_with(scan, rows, columns, after, signature.name),
         box=_box(mask),
         mask=mask,
-        visibility=_visibility(signal[:, :, 0], (rows, columns), after[:, :, 0], here, opaque),
+        visibility=visibility(signal[:, :, 0], (rows, columns), after[:, :, 0], here, opaque),
         approximate=scan.kind == "display_grey",
     )
 
@@ -209,7 +209,7 @@ def _iron_curve(beam: Beam) -> Plane:
     return np.interp(np.linspace(0.0, _DEEPEST, _CURVE_STEPS), -np.log(passed), loads).astype(np.float32)
 
 
-def _visibility(
+def visibility(
     signal: Plane, window: tuple[slice, slice], after: Plane, here: npt.NDArray[np.bool_], opaque: float
 ) -> float:
     """Return how far a change stands out of its surroundings; see `Projection`.

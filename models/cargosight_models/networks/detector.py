@@ -1,4 +1,4 @@
-"""The one-stage detector: backbone, feature pyramid, decoupled head."""
+"""The one-stage detector: backbone, feature pyramid, decoupled head, and where asked for a map of the unusual."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -10,6 +10,7 @@ from cargosight_models.errors import ConfigurationError
 from cargosight_models.networks.backbones import Backbone, build_backbone
 from cargosight_models.networks.head import DecoupledHead, distances_to_boxes, location_grid
 from cargosight_models.networks.neck import PathAggregation
+from cargosight_models.networks.radiograph import AnomalyHead, RadiographTone
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,9 @@ class DetectorSettings:
     channels: int = 96
     head_depth: int = 2
     separable: bool = False
+    colour: str = "rgb"
+    """What the three input channels are, `rgb` or `radiograph` (see the contract)."""
+    anomaly: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
@@ -29,10 +33,12 @@ class DetectorSettings:
                 f"a detector needs at least one class, channels in multiples of 8 and a head depth of 1 or more, "
                 f"found {self.classes} classes, {self.channels} channels, depth {self.head_depth}"
             )
+        if self.colour not in ("rgb", "radiograph"):
+            raise ConfigurationError(f"a detector reads {self.colour!r}; expected 'rgb' or 'radiograph'")
 
 
 class Detector(nn.Module):
-    """Maps RGB images in [0, 1] to class logits and boxes; normalisation is part of the network."""
+    """Maps images in [0, 1] to class logits and boxes; tone and normalisation are part of the network."""
 
     mean: Tensor
     std: Tensor
@@ -44,20 +50,30 @@ class Detector(nn.Module):
         backbone = cast(Backbone, self.backbone)
         self.register_buffer("mean", torch.tensor(backbone.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(backbone.std).view(1, 3, 1, 1), persistent=False)
+        self.tone = RadiographTone() if settings.colour == "radiograph" else nn.Identity()
         self.neck = PathAggregation(backbone.channels, settings.channels, separable=settings.separable)
         self.head = DecoupledHead(
             settings.channels, settings.classes, depth=settings.head_depth, separable=settings.separable
         )
+        self.anomaly = (
+            AnomalyHead(settings.channels, separable=settings.separable) if settings.anomaly else None
+        )
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 3, H, W) in [0, 1], H and W multiples of 32, to logits (N, A, C) and boxes (N, A, 4) in pixels."""
-        logits, distances = self.head(self.features(image))
+        return self.detect(self.features(image), image)
+
+    def detect(self, maps: tuple[Tensor, Tensor, Tensor], image: Tensor) -> tuple[Tensor, Tensor]:
+        """The maps of `features` to logits (N, A, C) and boxes (N, A, 4) in pixels of their image."""
+        logits, distances = self.head(maps)
         points, strides = location_grid(image.shape[2], image.shape[3], device=image.device)
         return logits.float(), distances_to_boxes(points, strides, distances.float())
 
     def features(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(N, 3, H, W) in [0, 1] to the maps at strides 8, 16 and 32 that the head reads."""
-        maps: tuple[Tensor, Tensor, Tensor] = self.neck(self.backbone((image - self.mean) / self.std))
+        maps: tuple[Tensor, Tensor, Tensor] = self.neck(
+            self.backbone((self.tone(image) - self.mean) / self.std)
+        )
         return maps
 
     def freeze_stages(self, count: int, *, depthwise: bool = False) -> None:
