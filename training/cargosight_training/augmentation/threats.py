@@ -200,7 +200,7 @@ class _Work:
 
 
 def odd_shape(rng: np.random.Generator) -> Signature:
-    """Return a thing of no family: up to four polygons, rings or bars, each of one material, even or uneven in depth."""
+    """Return a thing of no family: up to four polygons, rings or bars of one material each, even or uneven in depth."""
     size = int(np.exp(rng.uniform(np.log(16), np.log(220))))
     loads: dict[Material, Plane] = {}
     for _ in range(int(rng.integers(1, 5))):
