@@ -10,13 +10,16 @@ from cargosight_training.augmentation.sample import Sample
 from cargosight_training.augmentation.threats import (
     CELL,
     UNKNOWN,
-    InsertionSettings,
     SignatureBank,
     ThreatInsertion,
     odd_shape,
 )
+from cargosight_training.config import InsertConfig
 
-NONE = InsertionSettings(known=0.0, odd=0.0, lookalikes=0.0, nothing=0.0)
+
+
+def mean(known=0.0, odd=0.0, lookalikes=0.0, nothing=0.0):
+    return InsertConfig(known=known, odd=odd, lookalikes=lookalikes, nothing=nothing)
 
 
 def block(material, load, size):
@@ -39,7 +42,8 @@ def crop(level=0.4, noise=0.01, size=256, single=False, boxes=()):
 
 def inserted(settings, sample=None, threats=None, seed=0, lookalikes=None):
     made = ThreatInsertion(threats or bank(), lookalikes, settings)
-    return made.insert(sample or crop(), np.random.default_rng(seed))
+    after = made.insert(sample or crop(), np.random.default_rng(seed))
+    return after, after.unusual
 
 
 @pytest.mark.parametrize("single", [False, True])
@@ -47,7 +51,7 @@ def test_known_threats_are_boxed_with_their_class_and_marked_unusual(single):
     before = crop(single=single)
     labels = set()
     for seed in range(12):
-        after, unusual = inserted(InsertionSettings(2.0, 0.0, 0.0, 0.0), before, seed=seed)
+        after, unusual = inserted(mean(2.0, 0.0, 0.0, 0.0), before, seed=seed)
         assert (after.picture <= before.picture + 0.05).all()
         assert (after.picture[:, :, 2] == float(single)).all()
         labels |= set(after.class_ids.tolist())
@@ -61,17 +65,17 @@ def test_known_threats_are_boxed_with_their_class_and_marked_unusual(single):
 
 def test_projections_of_nothing_and_lookalikes_add_no_label():
     before = crop()
-    after, unusual = inserted(InsertionSettings(0.0, 0.0, 0.0, 5.0), before)
+    after, unusual = inserted(mean(0.0, 0.0, 0.0, 5.0), before)
     np.testing.assert_array_equal(after.picture, before.picture)
     assert not unusual.any()
-    after, unusual = inserted(InsertionSettings(0.0, 0.0, 5.0, 0.0), before, lookalikes=bank())
+    after, unusual = inserted(mean(0.0, 0.0, 5.0, 0.0), before, lookalikes=bank())
     assert (after.picture[:, :, 0] < 0.5 * before.picture[:, :, 0]).any()
     assert not unusual.any()
     assert len(after.boxes) == 0
 
 
 def test_odd_shapes_are_unusual_and_of_no_class():
-    after, unusual = inserted(InsertionSettings(0.0, 5.0, 0.0, 0.0), seed=1)
+    after, unusual = inserted(mean(0.0, 5.0, 0.0, 0.0), seed=1)
     assert (unusual == 1.0).any()
     assert len(after.boxes) == 0
     at = np.argwhere(unusual == 1.0)[0][::-1] * CELL + CELL / 2
@@ -80,7 +84,7 @@ def test_odd_shapes_are_unusual_and_of_no_class():
 
 def test_what_cannot_be_seen_is_unknown():
     faint = bank(load=0.2)
-    after, unusual = inserted(InsertionSettings(4.0, 0.0, 0.0, 0.0), crop(noise=0.2), faint)
+    after, unusual = inserted(mean(4.0, 0.0, 0.0, 0.0), crop(noise=0.2), faint)
     assert len(after.boxes) == 0
     assert (unusual == UNKNOWN).any()
     assert not (unusual == 1.0).any()
@@ -89,20 +93,20 @@ def test_what_cannot_be_seen_is_unknown():
 def test_nothing_is_put_into_air_or_behind_the_opaque():
     for level in (1.0, 0.0005):
         before = crop(level=level, noise=0.0)
-        after, unusual = inserted(InsertionSettings(5.0, 5.0, 0.0, 0.0), before)
+        after, unusual = inserted(mean(5.0, 5.0, 0.0, 0.0), before)
         np.testing.assert_array_equal(after.picture, before.picture)
         assert not unusual.any()
 
 
 def test_threats_of_the_scan_itself_are_unknown_to_the_map():
-    after, unusual = inserted(NONE, crop(boxes=[(64, 64, 128, 128)]))
+    after, unusual = inserted(mean(), crop(boxes=[(64, 64, 128, 128)]))
     assert (unusual[8:16, 8:16] == UNKNOWN).all()
     assert not unusual[:7].any()
     assert len(after.boxes) == 1
 
 
 def test_the_same_seed_gives_the_same_sample():
-    settings = InsertionSettings()
+    settings = InsertConfig()
     first, second = (inserted(settings, seed=5, lookalikes=bank()) for _ in range(2))
     np.testing.assert_array_equal(first[0].picture, second[0].picture)
     np.testing.assert_array_equal(first[1], second[1])

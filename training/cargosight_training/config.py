@@ -66,8 +66,29 @@ class ModelConfig(_Part):
     channels: int = 64
     head_depth: int = 2
     separable: bool = False
+    colour: Literal["rgb", "radiograph"] = "rgb"
+    """What the three input channels are; radiographs are read at their own scale and never in colour."""
+    anomaly: bool = False
+    """Whether the network also maps what is unlike normal cargo; it learns that from `augment.insert`."""
     weights: Path | None = None
     """Start from these weights (a checkpoint or exported half-precision weights) instead."""
+
+
+class InsertConfig(_Part):
+    """Mean numbers (Poisson) of what is projected into each crop of a radiograph."""
+
+    known: Annotated[float, Field(ge=0.0, le=10.0)] = 0.7
+    """Threats of the families among the classes."""
+    odd: Annotated[float, Field(ge=0.0, le=10.0)] = 0.5
+    """Shapes of no family, which only count as unusual."""
+    lookalikes: Annotated[float, Field(ge=0.0, le=10.0)] = 0.4
+    """Harmless things, which count as nothing."""
+    nothing: Annotated[float, Field(ge=0.0, le=10.0)] = 0.2
+    """Projections of no areal density."""
+    pitch_mm: Annotated[float, Field(gt=0.0)] = 5.0
+    """Side of a scan's pixel at the load."""
+    variants: Annotated[int, Field(ge=1)] = 60
+    """Built of each family."""
 
 
 class AugmentConfig(_Part):
@@ -90,6 +111,8 @@ class AugmentConfig(_Part):
     """JPEG artefacts, blur, noise, lower resolution."""
     project: Share = 0.3
     """Multiplicative projection of cut-out items."""
+    insert: InsertConfig | None = None
+    """Threats projected into radiographs; None for none."""
 
     @model_validator(mode="after")
     def _scale_rises(self) -> "AugmentConfig":
@@ -150,6 +173,9 @@ class ExportConfig(_Part):
 
     shapes: Annotated[tuple[tuple[Side, Side], ...], Field(min_length=1)] = ((416, 416),)
     """(height, width) pairs."""
+    resize: Literal["letterbox", "tiles"] = "letterbox"
+    overlap: Annotated[int, Field(ge=0)] = 0
+    """Least number of pixels that neighbouring tiles share."""
     suppression_iou: Share = 0.6
     score_floor: Share = 0.001
     max_per_class: Annotated[int, Field(ge=1)] = 100
@@ -203,6 +229,22 @@ class TrainConfig(_Part):
             raise ValueError(
                 f"model.backbone {self.model.backbone} has no pretrained weights: set model.pretrained=false"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _radiographs_are_whole(self) -> "TrainConfig":
+        radiograph = self.model.colour == "radiograph"
+        if radiograph != (self.export.resize == "tiles"):
+            raise ValueError(
+                f"model.colour is {self.model.colour} and export.resize {self.export.resize}; expected radiograph with "
+                "tiles, or rgb with letterbox"
+            )
+        if (self.model.anomaly or self.augment.insert is not None) and not radiograph:
+            raise ValueError("model.anomaly and augment.insert are for radiographs: set model.colour=radiograph")
+        if radiograph and not self.augment.enabled:
+            raise ValueError("augment.enabled is false; radiographs are trained on in crops, which it makes")
+        if self.model.anomaly and self.augment.insert is None:
+            raise ValueError("model.anomaly has nothing to learn from: give augment.insert, {} for its defaults")
         return self
 
     @property

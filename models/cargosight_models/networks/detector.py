@@ -1,7 +1,7 @@
 """The one-stage detector: backbone, feature pyramid, decoupled head, and where asked for a map of the unusual."""
 
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +37,20 @@ class DetectorSettings:
             raise ConfigurationError(f"a detector reads {self.colour!r}; expected 'rgb' or 'radiograph'")
 
 
+class Found(NamedTuple):
+    """What a detector says of a batch.
+
+    Attributes:
+        logits: (N, A, C) class logits of all locations, float32.
+        boxes: (N, A, 4) in input pixels, float32.
+        anomaly: (N, 1, H / 8, W / 8) logits, float32; None where the network has no map of the unusual.
+    """
+
+    logits: Tensor
+    boxes: Tensor
+    anomaly: Tensor | None
+
+
 class Detector(nn.Module):
     """Maps images in [0, 1] to class logits and boxes; tone and normalisation are part of the network."""
 
@@ -59,15 +73,16 @@ class Detector(nn.Module):
             AnomalyHead(settings.channels, separable=settings.separable) if settings.anomaly else None
         )
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, 3, H, W) in [0, 1], H and W multiples of 32, to logits (N, A, C) and boxes (N, A, 4) in pixels."""
-        return self.detect(self.features(image), image)
-
-    def detect(self, maps: tuple[Tensor, Tensor, Tensor], image: Tensor) -> tuple[Tensor, Tensor]:
-        """The maps of `features` to logits (N, A, C) and boxes (N, A, 4) in pixels of their image."""
+    def forward(self, image: Tensor) -> Found:
+        """(N, 3, H, W) in [0, 1], H and W multiples of 32."""
+        maps = self.features(image)
         logits, distances = self.head(maps)
         points, strides = location_grid(image.shape[2], image.shape[3], device=image.device)
-        return logits.float(), distances_to_boxes(points, strides, distances.float())
+        return Found(
+            logits.float(),
+            distances_to_boxes(points, strides, distances.float()),
+            None if self.anomaly is None else self.anomaly(maps[0]).float(),
+        )
 
     def features(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(N, 3, H, W) in [0, 1] to the maps at strides 8, 16 and 32 that the head reads."""

@@ -27,12 +27,14 @@ class Sample:
         boxes: (N, 4) float32 in pixels of the picture.
         class_ids: (N,) int64.
         regions: which classes are labelled where.
+        unusual: (H / 8, W / 8) float32: 1 unusual, 0 usual, below 0 unknown; None where nobody knows.
     """
 
     picture: Picture
     boxes: FloatArray
     class_ids: IndexArray
     regions: LabelledRegions
+    unusual: FloatArray | None = None
 
     @property
     def size(self) -> tuple[int, int]:

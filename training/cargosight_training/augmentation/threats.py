@@ -6,7 +6,7 @@ as neither. A projection of nothing goes through the same code, so that no trace
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -26,6 +26,7 @@ from cargosight_inference.scans.projection import Signature, darkened, visibilit
 from cargosight_models.geometry import clip_boxes
 from cargosight_models.labels import LabelledRegions
 from cargosight_training.augmentation.sample import Sample, with_picture
+from cargosight_training.config import InsertConfig
 
 Builder = Callable[[np.random.Generator, float], Signature]
 
@@ -40,23 +41,6 @@ _THIN = 0.05  # g/cm2, below which a pixel is none of the thing's
 _TRIES = 8
 _LEAST_VISIBLE = 1.0
 """Of `Projection.visibility`: what stands out less is asked for by nobody."""
-
-
-@dataclass(frozen=True)
-class InsertionSettings:
-    """How much is put into a crop.
-
-    Attributes:
-        known: mean number of threats of known families, Poisson.
-        odd: mean number of odd shapes.
-        lookalikes: mean number of look-alikes.
-        nothing: mean number of projections of nothing.
-    """
-
-    known: float = 0.7
-    odd: float = 0.5
-    lookalikes: float = 0.4
-    nothing: float = 0.2
 
 
 class SignatureBank:
@@ -95,20 +79,20 @@ class ThreatInsertion:
     """
 
     def __init__(
-        self, threats: SignatureBank, lookalikes: SignatureBank | None, settings: InsertionSettings
+        self, threats: SignatureBank, lookalikes: SignatureBank | None, settings: InsertConfig
     ) -> None:
         self._threats, self._lookalikes, self._settings = threats, lookalikes, settings
 
-    def insert(self, sample: Sample, rng: np.random.Generator) -> tuple[Sample, npt.NDArray[np.float32]]:
-        """Return a sample with what was put into it, and where it is unusual.
+    def insert(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """Return a sample with what was put into it and where it is unusual.
 
         Args:
             sample: a radiograph, float32 (H, W, 3): both energies and the plane of single energy.
             rng: source of chance.
 
         Returns:
-            The sample, and (H / 8, W / 8) float32: 1 where something unusual covers the cell, 0 where nothing does,
-            `UNKNOWN` over annotated threats of the scan itself and over what can hardly be seen.
+            The sample; its `unusual` is 1 where something unusual covers the cell, 0 where nothing does, and `UNKNOWN`
+            over annotated threats of the scan itself and over what can hardly be seen.
         """
         height, width = sample.picture.shape[:2]
         unusual = np.zeros((height, width), dtype=np.float32)
@@ -126,7 +110,7 @@ class ThreatInsertion:
         for _ in range(rng.poisson(settings.known)):
             family, signature = self._threats.draw(rng)
             work.put(signature, family, counts=True)
-        return work.sample, _by_cell(unusual)
+        return replace(work.sample, unusual=_by_cell(unusual))
 
 
 class _Work:

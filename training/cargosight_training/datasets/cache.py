@@ -45,14 +45,14 @@ class _Entry:
 
 
 class PictureCache:
-    """Pictures of a list of records, each ``pixels`` long on its longer side, addressed by position.
+    """Pictures of a list of records, addressed by position.
 
     Several processes may ask for the same cache: one builds it, the others wait.
 
     Args:
         records: the scans.
         folder: where the file is kept; a file made for the same scans, sizes and times is used again.
-        pixels: longer side in pixels, a multiple of 32.
+        pixels: longer side in pixels, a multiple of 32, of pictures in colour; None for radiographs at their own scale.
         subject: what was scanned.
         progress: called with (done, total) while pictures are read.
 
@@ -65,7 +65,7 @@ class PictureCache:
         records: tuple[ImageRecord, ...],
         folder: Path,
         *,
-        pixels: int,
+        pixels: int | None,
         subject: Subject,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
@@ -92,14 +92,25 @@ class PictureCache:
 
     def picture(self, position: int) -> Picture:
         """A writable (H, W, 3) copy: uint8, or float32 in [0, 1] for transmission scans."""
-        if self._data is None:  # mapped on first use, so that each loader process has its own map
-            self._data = np.memmap(self._data_path, dtype=np.uint8, mode="r")
         entry = self._entries[position]
-        raw = self._data[entry.offset : entry.offset + entry.size]
+        raw = self._raw(entry)
         if entry.wide:
             wide = raw.view(np.uint16).reshape(entry.height, entry.width, 3)
             return wide.astype(np.float32) / np.float32(65535.0)
         return np.array(raw).reshape(entry.height, entry.width, 3)
+
+    def window(self, position: int, left: int, top: int, width: int, height: int) -> Picture:
+        """A (height, width, 3) float32 copy in [0, 1] of a part of a picture, without reading the rest."""
+        entry = self._entries[position]
+        raw = self._raw(entry)
+        stored = raw.view(np.uint16) if entry.wide else raw
+        part = stored.reshape(entry.height, entry.width, 3)[top : top + height, left : left + width]
+        return part.astype(np.float32) / np.float32(65535.0 if entry.wide else 255.0)
+
+    def _raw(self, entry: _Entry) -> npt.NDArray[np.uint8]:
+        if self._data is None:  # mapped on first use, so that each loader process has its own map
+            self._data = np.memmap(self._data_path, dtype=np.uint8, mode="r")
+        return self._data[entry.offset : entry.offset + entry.size]
 
     def boxes(self, position: int) -> FloatArray:
         """The record's boxes (N, 4) in pixels of the cached picture."""
@@ -117,14 +128,13 @@ class PictureCache:
         return entries if whole else None
 
     def _build(
-        self, index_path: Path, pixels: int, subject: Subject, progress: Callable[[int, int], None] | None
+        self, index_path: Path, pixels: int | None, subject: Subject, progress: Callable[[int, int], None] | None
     ) -> None:
-        contract = InputContract(shapes=((pixels, pixels),))
         rows: list[_Entry] = []
         partial = self._data_path.with_suffix(".partial")
         with partial.open("wb") as out:
             for done, record in enumerate(self._records, start=1):
-                picture, scale_x, scale_y = _cached_picture(read_record(record, subject), contract)
+                picture, scale_x, scale_y = _cached_picture(read_record(record, subject), pixels)
                 wide = picture.dtype == np.uint16
                 rows.append(_Entry(out.tell(), picture.shape[0], picture.shape[1], wide, scale_x, scale_y))
                 out.write(picture.tobytes())
@@ -159,8 +169,13 @@ def read_record(record: ImageRecord, subject: Subject) -> Scan:
     return scan
 
 
-def _cached_picture(scan: Scan, contract: InputContract) -> tuple[Picture, float, float]:
+def _cached_picture(scan: Scan, pixels: int | None) -> tuple[Picture, float, float]:
     """The picture (h, w, 3), uint8 or for transmission uint16, and the scale from scan pixels to its own."""
+    if pixels is None:  # one tile that covers the scan
+        whole = (scan.height + -scan.height % 32, scan.width + -scan.width % 32)
+        contract = InputContract(shapes=(whole,), colour="radiograph", resize="tiles")
+    else:
+        contract = InputContract(shapes=((pixels, pixels),))
     view = preprocess(scan, contract)
     (scale_x, _, left), (_, scale_y, top) = view.to_input.matrix.tolist()
     # An odd last column that halving left out would reach a fraction of a pixel into the padding.
@@ -172,7 +187,7 @@ def _cached_picture(scan: Scan, contract: InputContract) -> tuple[Picture, float
     return stored, scale_x, scale_y
 
 
-def _key(records: tuple[ImageRecord, ...], pixels: int, subject: Subject) -> str:
+def _key(records: tuple[ImageRecord, ...], pixels: int | None, subject: Subject) -> str:
     digest = hashlib.sha256(f"{_VERSION} {pixels} {subject}".encode())
     for record in records:
         stat = record.path.stat()

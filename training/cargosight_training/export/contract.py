@@ -39,8 +39,14 @@ def make_contract(
         subject=config.subject,
         kinds=tuple(config.kinds),
         classes=classes,
-        outputs=("boxes", "scores"),
-        input=InputContract(shapes=export.shapes, stride=STRIDES[-1]),
+        outputs=("boxes", "scores", *(("anomaly_map",) if config.model.anomaly else ())),
+        input=InputContract(
+            shapes=export.shapes,
+            stride=STRIDES[-1],
+            colour=config.model.colour,
+            resize=export.resize,
+            overlap=export.overlap,
+        ),
         suppression=Suppression(
             where="host",  # measured faster than suppression in the graph, see `suppression`
             iou=export.suppression_iou,

@@ -23,6 +23,8 @@ from cargosight_models.networks.head import STRIDES
 OPSET = 18
 INPUT = "image"
 OUTPUTS = ("boxes", "scores")
+ANOMALY_MAP = "anomaly_map"
+"""The further output of a network that has a map of the unusual, (N, 1, H / 8, W / 8) in [0, 1]."""
 INNER = ("decode/edges", "decode/logits", "decode/chosen")
 """Names of inner values that parity looks at: boxes (N, 4, A) and logits (N, C, A) of all locations before the
 choice, and the locations (N, K) that were chosen."""
@@ -30,7 +32,7 @@ _TRACED_SIZE = (2, 3, 128, 160)
 _MAPS = tuple(f"{part}_{stride}" for part in ("logits", "distances") for stride in STRIDES)
 _SIZE_FREE = (
     "Add AveragePool BatchNormalization Clip Concat Constant Conv Div Elu Erf Exp Gelu Gemm GlobalAveragePool "
-    "HardSigmoid HardSwish LeakyRelu MatMul MaxPool Mul Neg Pad Pow ReduceMean Relu Sigmoid Softmax Split Sqrt "
+    "HardSigmoid HardSwish LeakyRelu Log MatMul Max MaxPool Min Mul Neg Pad Pow ReduceMean Relu Sigmoid Softmax Split Sqrt "
     "Sub Tanh Transpose"
 )
 """Operators that no size can be hidden in, beside `Resize` by a factor."""
@@ -85,7 +87,7 @@ decode (float[N, $classes, H8, W8] logits_8, float[N, $classes, H16, W16] logits
 
 
 class Trunk(nn.Module):
-    """Backbone, neck and head: three maps of logits, then three of edge distances, for one image tensor."""
+    """Backbone, neck and heads: three maps of logits, three of edge distances, and the map of the unusual if any."""
 
     def __init__(self, detector: Detector) -> None:
         super().__init__()
@@ -95,7 +97,10 @@ class Trunk(nn.Module):
         """(N, 3, H, W) in [0, 1] to (N, C, h, w) logits and (N, 4, h, w) distances in strides, each by level."""
         maps = self.detector.features(image)
         levels = [self.detector.head.at_level(level, x) for level, x in enumerate(maps)]
-        return tuple(logits for logits, _ in levels) + tuple(distances for _, distances in levels)
+        found = tuple(logits for logits, _ in levels) + tuple(distances for _, distances in levels)
+        if self.detector.anomaly is None:
+            return found
+        return (*found, torch.sigmoid(self.detector.anomaly(maps[0])))
 
 
 def build_graph(detector: Detector, candidates: int) -> onnx.ModelProto:
@@ -103,7 +108,8 @@ def build_graph(detector: Detector, candidates: int) -> onnx.ModelProto:
 
     Input `image` float32 (batch, 3, height, width) in [0, 1], height and width multiples of 32; outputs `boxes`
     float32 (batch, K, 4), x1, y1, x2, y2 in input pixels, and `scores` float32 (batch, K, C) in [0, 1], by
-    falling best score; K is `candidates`, or the number of locations where that is smaller.
+    falling best score; K is `candidates`, or the number of locations where that is smaller; and `anomaly_map`
+    float32 (batch, 1, height / 8, width / 8) in [0, 1] where the detector has one.
 
     Args:
         detector: from `fold_norms`.
@@ -128,11 +134,15 @@ def build_graph(detector: Detector, candidates: int) -> onnx.ModelProto:
         compose.add_prefix(trunk, "network/", rename_inputs=False, rename_outputs=False),
         compose.add_prefix(decode, "decode/", rename_inputs=False, rename_outputs=False),
         io_map=[(name, name) for name in _MAPS],
-        outputs=list(OUTPUTS),
+        outputs=[*OUTPUTS, *_further(detector)],
     )
-    _describe(model, detector.settings.classes)
+    _describe(model, detector)
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def _further(detector: Detector) -> tuple[str, ...]:
+    return () if detector.anomaly is None else (ANOMALY_MAP,)
 
 
 def _trace_trunk(detector: Detector, *, symbolic: bool) -> onnx.ModelProto:
@@ -145,7 +155,7 @@ def _trace_trunk(detector: Detector, *, symbolic: bool) -> onnx.ModelProto:
             Trunk(detector).eval(), (torch.zeros(_TRACED_SIZE),), dynamic_shapes=shapes, strict=False
         )
     exported = torch.onnx.export(
-        program, dynamo=True, opset_version=OPSET, input_names=(INPUT,), output_names=_MAPS, verbose=False
+        program, dynamo=True, opset_version=OPSET, input_names=(INPUT,), output_names=(*_MAPS, *_further(detector)), verbose=False
     )
     assert exported is not None  # always a program when no file is named
     return exported.model_proto
@@ -169,13 +179,17 @@ def _is_size_free(trunk: onnx.ModelProto) -> bool:
     return True
 
 
-def _describe(model: onnx.ModelProto, classes: int) -> None:
+def _describe(model: onnx.ModelProto, detector: Detector) -> None:
     """Name the dynamic sizes and take out what the tracer noted: source lines and paths of this machine."""
     graph = model.graph
     image = onnx.helper.make_tensor_value_info(INPUT, onnx.TensorProto.FLOAT, ["batch", 3, "height", "width"])
     outputs = [
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", "candidates", last])
-        for name, last in zip(OUTPUTS, (4, classes), strict=True)
+        for name, last in zip(OUTPUTS, (4, detector.settings.classes), strict=True)
+    ]
+    outputs += [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", 1, "cell_rows", "cell_columns"])
+        for name in _further(detector)
     ]
     for values, described in ((graph.input, [image]), (graph.output, outputs)):
         del values[:]

@@ -17,7 +17,7 @@ from cargosight_models.contract import InputContract
 from cargosight_models.errors import ExportError
 from cargosight_models.geometry import FloatArray, IndexArray
 from cargosight_models.networks.detector import Detector
-from cargosight_training.export.graph import INNER, INPUT, OUTPUTS
+from cargosight_training.export.graph import ANOMALY_MAP, INNER, INPUT, OUTPUTS
 from cargosight_training.simulation.baggage import BagSettings, simulate_bag
 
 _OTHER_SHAPE = (96, 160)
@@ -123,7 +123,8 @@ def check_parity(
     for tensor in inputs:
         boxes, scores, edges, raw, chosen = session.run([*OUTPUTS, *INNER], {INPUT: tensor})
         with torch.inference_mode():
-            wanted_logits, wanted_boxes = (part.numpy() for part in detector(torch.from_numpy(tensor)))
+            wanted = detector(torch.from_numpy(tensor))
+        wanted_logits, wanted_boxes = wanted.logits.numpy(), wanted.boxes.numpy()
         compare = _Comparer(
             limits, f"on an input of {tensor.shape[0]} x {tensor.shape[2]} x {tensor.shape[3]}"
         )
@@ -131,6 +132,9 @@ def check_parity(
         logit = compare.logits(logits, wanted_logits)
         box = compare.boxes(edges.transpose(0, 2, 1), wanted_boxes)
         score = compare.scores(_sigmoid(logits), _sigmoid(wanted_logits))
+        if wanted.anomaly is not None:
+            (unusual,) = session.run([ANOMALY_MAP], {INPUT: tensor})
+            score = max(score, compare.scores(unusual, _sigmoid(wanted.anomaly.numpy())))
         _check_choice(logits.max(axis=2), chosen, candidates, compare.where)
         at = chosen[:, :, None]
         chosen_box = compare.boxes(boxes, np.take_along_axis(wanted_boxes, at, axis=1))
@@ -188,7 +192,7 @@ class _Comparer:
         return self._compare("logits", found, expected, logit + share * np.abs(expected), rule)
 
     def scores(self, found: FloatArray, expected: FloatArray) -> float:
-        """Scores (N, K, C)."""
+        """Scores, of any shape."""
         score = self.limits.score
         return self._compare("scores", found, expected, score, f"allowed is {score:g}")
 

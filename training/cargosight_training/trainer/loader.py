@@ -16,7 +16,8 @@ from cargosight_models.contract import InputContract
 from cargosight_models.errors import ConfigurationError
 from cargosight_models.geometry import FloatArray, IndexArray, clip_boxes
 from cargosight_models.labels import LabelledRegions
-from cargosight_models.networks.head import location_grid
+from cargosight_models.networks.head import STRIDES, location_grid
+from cargosight_training.augmentation.crops import CropRecipe
 from cargosight_training.augmentation.recipe import Recipe
 from cargosight_training.config import TrainConfig
 from cargosight_training.datasets.cache import read_record
@@ -37,12 +38,14 @@ class Item:
         boxes: (G, 4) float32 in input pixels.
         class_ids: (G,) int64.
         label_mask: (A, C) bool over the locations of the head.
+        unusual: (S / 8, S / 8) float32: 1 unusual, 0 usual, below 0 unknown.
     """
 
     image: Tensor
     boxes: Tensor
     class_ids: Tensor
     label_mask: Tensor
+    unusual: Tensor
 
 
 @dataclass(frozen=True)
@@ -52,10 +55,12 @@ class Batch:
     Attributes:
         images: (N, 3, S, S) uint8, or float32 in [0, 1].
         truth: the annotations, padded to the largest count of a sample.
+        unusual: (N, S / 8, S / 8) float32, as in `Item`.
     """
 
     images: Tensor
     truth: Truth
+    unusual: Tensor
 
     def truth_on(self, device: torch.device) -> Truth:
         """The annotations on ``device``."""
@@ -84,7 +89,7 @@ class TrainingSamples(Dataset[Item]):
         recipe: makes varied samples; unused where augmentation is off.
     """
 
-    def __init__(self, config: TrainConfig, records: tuple[ImageRecord, ...], recipe: Recipe | None) -> None:
+    def __init__(self, config: TrainConfig, records: tuple[ImageRecord, ...], recipe: Recipe | CropRecipe | None) -> None:
         self._config, self._records, self._recipe = config, records, recipe
         self._sampling = BalancedSampling(
             records,
@@ -105,7 +110,7 @@ class TrainingSamples(Dataset[Item]):
         others = self._sampling.choose(rng, 3).tolist()
         sample = self._recipe.make(position, others, phase.size, rng, strength=phase.strength)
         image = torch.from_numpy(np.ascontiguousarray(sample.picture.transpose(2, 0, 1)))
-        return _item(image, sample.boxes, sample.class_ids, sample.regions)
+        return _item(image, sample.boxes, sample.class_ids, sample.regions, sample.unusual)
 
     def _plain(self, position: int, size: int) -> Item:
         """The very tensor that an inspection of this scan gives the network."""
@@ -118,10 +123,20 @@ class TrainingSamples(Dataset[Item]):
         return _item(torch.from_numpy(view.tensor[0]), boxes, record.annotations.class_ids, regions)
 
 
-def _item(image: Tensor, boxes: FloatArray, class_ids: IndexArray, regions: LabelledRegions) -> Item:
+def _item(
+    image: Tensor,
+    boxes: FloatArray,
+    class_ids: IndexArray,
+    regions: LabelledRegions,
+    unusual: FloatArray | None = None,
+) -> Item:
     points, _ = location_grid(image.shape[1], image.shape[2])
     mask = torch.from_numpy(regions.mask_at(points.numpy()))
-    return Item(image, torch.from_numpy(boxes), torch.from_numpy(class_ids), mask)
+    if unusual is None:  # nobody knows
+        unusual = np.full((image.shape[1] // STRIDES[0], image.shape[2] // STRIDES[0]), -1.0, dtype=np.float32)
+    return Item(
+        image, torch.from_numpy(boxes), torch.from_numpy(class_ids), mask, torch.from_numpy(unusual)
+    )
 
 
 def collate(items: list[Item]) -> Batch:
@@ -137,7 +152,8 @@ def collate(items: list[Item]) -> Batch:
         count = len(item.boxes)
         boxes[row, :count], class_ids[row, :count], valid[row, :count] = item.boxes, item.class_ids, True
     label_mask = torch.stack([item.label_mask for item in items])
-    return Batch(torch.stack(images), Truth(boxes, class_ids, valid, label_mask))
+    unusual = torch.stack([item.unusual for item in items])
+    return Batch(torch.stack(images), Truth(boxes, class_ids, valid, label_mask), unusual)
 
 
 class _Plan:

@@ -14,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from cargosight_models.contract import DataTerms
 from cargosight_models.errors import ConfigurationError
 from cargosight_models.networks.backbones import Backbone
-from cargosight_models.networks.detector import Detector, DetectorSettings
+from cargosight_models.networks.detector import Detector, DetectorSettings, Found
 from cargosight_models.networks.head import location_grid
 from cargosight_training.config import PhaseConfig, TrainConfig
 from cargosight_training.trainer import checkpoint
@@ -22,7 +22,7 @@ from cargosight_training.trainer.assignment import Locations
 from cargosight_training.trainer.ema import WeightAverage
 from cargosight_training.trainer.journal import Journal
 from cargosight_training.trainer.loader import Batch, TrainingSamples, batches
-from cargosight_training.trainer.losses import LossTerms, detector_loss
+from cargosight_training.trainer.losses import LossTerms, anomaly_loss, detector_loss, with_anomaly
 from cargosight_training.trainer.machine import Machine
 from cargosight_training.trainer.schedule import learning_rate
 
@@ -65,7 +65,13 @@ class Trainer:
         self.training_data = training_data
         model = config.model
         self.settings = DetectorSettings(
-            len(classes), model.backbone, model.channels, model.head_depth, model.separable
+            len(classes),
+            model.backbone,
+            model.channels,
+            model.head_depth,
+            model.separable,
+            model.colour,
+            model.anomaly,
         )
         self.model = Detector(self.settings, pretrained=model.pretrained and model.weights is None)
         self.untouched = checkpoint.start_from(self.model, model.weights, classes) if model.weights else []
@@ -152,7 +158,7 @@ class Trainer:
             ConfigurationError: there is no readable checkpoint, or it is of another network or other classes.
         """
         saved = checkpoint.load_run(self.checkpoint_path)
-        old = {**saved["settings"], "class names": saved["classes"]}
+        old = {**asdict(DetectorSettings(classes=1)), **saved["settings"], "class names": saved["classes"]}
         new = {**asdict(self.settings), "class names": list(self.classes)}
         for what, expected in new.items():
             if old.get(what) != expected:
@@ -203,13 +209,16 @@ class Trainer:
         torch.manual_seed(seed % 2**63)  # for networks with random layers
         images = batch.network_images(self.machine.device)
         with self.machine.autocast():
-            logits, boxes = self._parallel(images)
+            found: Found = self._parallel(images)
         points, strides = location_grid(images.shape[2], images.shape[3], device=images.device)
         terms = detector_loss(
-            Locations(logits, boxes, points, strides),
+            Locations(found.logits, found.boxes, points, strides),
             batch.truth_on(images.device),
             exclusive_items=self.config.loss.exclusive_items,
         )
+        if found.anomaly is not None:
+            unusual = batch.unusual.to(images.device)
+            terms = with_anomaly(terms, anomaly_loss(found.anomaly[:, 0], unusual))
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(self.scaler.scale(terms.total))
         self.scaler.unscale_(self.optimiser)
@@ -258,6 +267,7 @@ def _row(lr: float, terms: LossTerms, batch: Batch) -> dict[str, float]:
         "loss": float(terms.total.detach()),
         "classes": float(terms.classes.detach()),
         "boxes": float(terms.boxes.detach()),
+        "anomaly": float(terms.anomaly.detach()),
         "positives": float(terms.positives),
     }
 

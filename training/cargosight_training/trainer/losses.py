@@ -1,6 +1,6 @@
 """Losses of the detector: varifocal class loss under label masks, GIoU box loss."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.distributed
@@ -19,12 +19,14 @@ class LossTerms:
         classes: class part before weighting.
         boxes: box part before weighting.
         positives: number of positive locations.
+        anomaly: part of the map of the unusual, 0 where there is none.
     """
 
     total: Tensor
     classes: Tensor
     boxes: Tensor
     positives: Tensor
+    anomaly: Tensor
 
 
 def generalised_iou(a: Tensor, b: Tensor) -> Tensor:
@@ -77,7 +79,26 @@ def detector_loss(
     weight = targets.scores.sum(dim=2)[targets.positive]
     giou = generalised_iou(found.boxes[targets.positive], targets.boxes[targets.positive])
     box_part = ((1.0 - giou) * weight).sum() / scale
-    return LossTerms(class_part + box_weight * box_part, class_part, box_part, targets.positive.sum())
+    total = class_part + box_weight * box_part
+    return LossTerms(total, class_part, box_part, targets.positive.sum(), torch.zeros_like(total))
+
+
+def anomaly_loss(logits: Tensor, unusual: Tensor) -> Tensor:
+    """Loss of the map of the unusual, as `varifocal`; cells below 0 are unknown and add nothing.
+
+    Args:
+        logits: (N, h, w).
+        unusual: (N, h, w): 1 unusual, 0 usual, below 0 unknown.
+    """
+    known = unusual >= 0.0
+    wanted = unusual.clamp(min=0.0)
+    scale = _share_of_sum(wanted.sum(), least=1.0)
+    return (varifocal(logits, wanted) * known).sum() / scale
+
+
+def with_anomaly(terms: LossTerms, part: Tensor) -> LossTerms:
+    """The terms of a batch with those of its map."""
+    return replace(terms, total=terms.total + part, anomaly=part)
 
 
 def _share_of_sum(value: Tensor, *, least: float) -> Tensor:

@@ -5,15 +5,18 @@ from dataclasses import replace
 
 from cargosight_inference.progress import Progress
 from cargosight_models.contract import DataTerms
-from cargosight_models.errors import ConfigurationError, DataSetError
+from cargosight_models.errors import ConfigurationError, DataSetError, nearest_spelling
 from cargosight_models.labels import ClassSet
 from cargosight_models.locking import exclusive
+from cargosight_training.augmentation.crops import CropRecipe
 from cargosight_training.augmentation.recipe import Recipe
-from cargosight_training.config import DataFile, TrainConfig, config_from_json
+from cargosight_training.augmentation.threats import SignatureBank, ThreatInsertion
+from cargosight_training.config import DataFile, InsertConfig, TrainConfig, config_from_json
 from cargosight_training.config_changes import differences
 from cargosight_training.datasets.cache import PictureCache
 from cargosight_training.datasets.coco import read_coco
 from cargosight_training.datasets.records import DataSet, check_apart, check_groups, merge, without
+from cargosight_training.simulation.cargo.threats import LOOKALIKES, THREATS
 from cargosight_training.export.contract import training_terms, unused_terms, with_inherited
 from cargosight_training.trainer.checkpoint import training_data_of
 from cargosight_training.trainer.journal import note
@@ -126,11 +129,38 @@ def make_samples(config: TrainConfig, data: DataSet) -> TrainingSamples:
     cache = PictureCache(
         data.images,
         config.data.cache,
-        pixels=config.data.cache_pixels,
+        pixels=config.data.cache_pixels if config.model.colour == "rgb" else None,
         subject=config.subject,
         progress=show,
     )
-    return TrainingSamples(config, data.images, Recipe(data.images, cache, config.augment))
+    if config.model.colour == "rgb":
+        return TrainingSamples(config, data.images, Recipe(data.images, cache, config.augment))
+    insertion = _insertion(config.augment.insert, data.classes.names, config.seed)
+    recipe = CropRecipe(data.images, cache, config.augment, insertion)
+    return TrainingSamples(config, data.images, recipe)
+
+
+def _insertion(
+    settings: InsertConfig | None, classes: tuple[str, ...], seed: int
+) -> ThreatInsertion | None:
+    """What is projected into radiographs: the families among the classes, and look-alikes.
+
+    Raises:
+        ConfigurationError: a class is none of the families that can be built.
+    """
+    if settings is None:
+        return None
+    for name in classes:
+        if name not in THREATS:
+            raise ConfigurationError(
+                f"augment.insert cannot build the class {name!r}{nearest_spelling(name, list(THREATS))}; it can build "
+                f"{', '.join(THREATS)}"
+            )
+    threats = SignatureBank(
+        {name: THREATS[name] for name in classes}, pitch_mm=settings.pitch_mm, each=settings.variants, seed=seed
+    )
+    lookalikes = SignatureBank(LOOKALIKES, pitch_mm=settings.pitch_mm, each=settings.variants, seed=seed + 1)
+    return ThreatInsertion(threats, lookalikes, settings)
 
 
 def _shared_samples(config: TrainConfig, data: DataSet, machine: Machine) -> TrainingSamples:
