@@ -4,8 +4,10 @@ Materials in a beam multiply their transmissions, so their optical depths (-ln T
 does not matter, and an item can be taken out again.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -33,7 +35,38 @@ _LINES = (
 _FAT_LINE = 2.4  # pixels by which still wider lines are wider than asked for
 
 
-class Canvas:
+class Substance(Protocol):
+    """What a stroke is made of: the surface knows the rest by the name."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def density(self) -> float:
+        """g/cm3 as packed."""
+
+
+class Surface(ABC):
+    """What a pen draws on.
+
+    Attributes:
+        width: in pixels.
+        height: in pixels.
+    """
+
+    def __init__(self, width: int, height: int) -> None:
+        self.width = width
+        self.height = height
+
+    @abstractmethod
+    def deposit(
+        self, rows: slice, columns: slice, material: Substance, thickness: Plane, areal: float
+    ) -> None:
+        """Add `thickness` (h, w) in mm, of `areal` g/cm2 a mm, to a window."""
+
+
+class Canvas(Surface):
     """The optical depth of a scene.
 
     Attributes:
@@ -41,17 +74,18 @@ class Canvas:
     """
 
     def __init__(self, width: int, height: int) -> None:
+        super().__init__(width, height)
         self.depth: Plane = np.zeros((2, height, width), dtype=np.float32)
 
-    @property
-    def width(self) -> int:
-        """Width in pixels."""
-        return int(self.depth.shape[2])
-
-    @property
-    def height(self) -> int:
-        """Height in pixels."""
-        return int(self.depth.shape[1])
+    def deposit(
+        self, rows: slice, columns: slice, material: Substance, thickness: Plane, areal: float
+    ) -> None:
+        """Add the optical depth of a material of baggage; see `Surface`."""
+        if not isinstance(material, Material):
+            raise TypeError(f"{material.name!r} has no attenuation at a baggage scanner's energies")
+        window = self.depth[:, rows, columns]
+        window[0] += thickness * np.float32(areal * material.high)
+        window[1] += thickness * np.float32(areal * material.low)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +107,7 @@ class Pen:
         gain: the chord through a body relative to its thickness: 1 seen square on, more when tilted.
     """
 
-    canvas: Canvas
+    canvas: Surface
     affine: Affine
     gain: float = 1.0
 
@@ -86,9 +120,15 @@ class Pen:
     def at(self, x: float, y: float, angle: float = 0.0, size: float = 1.0) -> "Pen":
         """Return a pen at (x, y) mm of this one, turned by `angle` radians and enlarged by `size`."""
         cos, sin = size * np.cos(angle), size * np.sin(angle)
-        return Pen(
-            self.canvas, Affine(np.array([[cos, -sin, x], [sin, cos, y]])).then(self.affine), self.gain
-        )
+        return replace(self, affine=Affine(np.array([[cos, -sin, x], [sin, cos, y]])).then(self.affine))
+
+    def mirrored(self) -> "Pen":
+        """Return a pen that draws left for right."""
+        return replace(self, affine=Affine.scaling(-1.0, 1.0).then(self.affine))
+
+    def behind(self, count: float) -> "Pen":
+        """Return a pen whose strokes stand for `count` equal things one behind the other."""
+        return replace(self, gain=self.gain * count)
 
     def tilted(self, tilt: float, axis: float) -> "Pen":
         """Return a pen whose shapes lean by `tilt` radians about the in-plane direction `axis`.
@@ -101,14 +141,13 @@ class Pen:
         cos, sin = np.cos(axis), np.sin(axis)
         turn = np.array([[cos, -sin], [sin, cos]])
         lean = turn @ np.diag([1.0, shrink]) @ turn.T
-        return Pen(
-            self.canvas, Affine(np.column_stack([lean, np.zeros(2)])).then(self.affine), self.gain / shrink
-        )
+        leaning = Affine(np.column_stack([lean, np.zeros(2)])).then(self.affine)
+        return replace(self, affine=leaning, gain=self.gain / shrink)
 
     def body(
         self,
         outline: Points,
-        material: Material,
+        material: Substance,
         depth: float,
         *,
         edge: float = 0.0,
@@ -139,12 +178,12 @@ class Pen:
     def vessel(
         self,
         outline: Points,
-        wall: Material,
+        wall: Substance,
         wall_mm: float,
         depth: float,
         *,
         edge: float,
-        content: Material | None = None,
+        content: Substance | None = None,
         level: float = 1.0,
     ) -> None:
         """Draw a hollow body with a wall of `wall_mm`, its inside filled to the share `level` by `content`.
@@ -164,7 +203,7 @@ class Pen:
             self._deposit(cover, content, inner * share * np.float32(level))
 
     def wire(
-        self, path: Points, material: Material, diameter: float, *, closed: bool = False, hollow: float = 0.0
+        self, path: Points, material: Substance, diameter: float, *, closed: bool = False, hollow: float = 0.0
     ) -> None:
         """Draw a round wire, rod or tube along a path; `hollow` is the inner diameter in mm."""
         self.wires([path], material, diameter, closed=closed, hollow=hollow)
@@ -172,7 +211,7 @@ class Pen:
     def wires(
         self,
         paths: Sequence[Points],
-        material: Material,
+        material: Substance,
         diameter: float,
         *,
         closed: bool = False,
@@ -191,7 +230,7 @@ class Pen:
         mean = np.pi / 4 * (diameter**2 - hollow**2) * self.scale / drawn
         self._deposit(cover, material, cover.share * np.float32(mean / 255.0))
 
-    def dots(self, centres: Points, material: Material, diameter: float, depth: float) -> None:
+    def dots(self, centres: Points, material: Substance, diameter: float, depth: float) -> None:
         """Draw round spots of `diameter` and thickness `depth`, in mm, at (N, 2) centres."""
         pixels = self.affine.points(centres)
         radius = diameter / 2 * self.scale
@@ -207,7 +246,7 @@ class Pen:
             cv2.circle(cover.share, (x, y), size, 255, cv2.FILLED, cv2.LINE_AA, _SHIFT)
         self._deposit(cover, material, cover.share * np.float32(depth / 255.0))
 
-    def raster(self, plane: Plane, pitch: float, material: Material) -> None:
+    def raster(self, plane: Plane, pitch: float, material: Substance) -> None:
         """Draw a thickness map `plane` (h, w) in mm, `pitch` mm a cell, centred at the pen."""
         height, width = plane.shape
         corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float64)
@@ -226,7 +265,7 @@ class Pen:
             cover, material, np.asarray(cv2.warpAffine(plane, matrix, size, flags=flags), np.float32)
         )
 
-    def field(self, outline: Points, material: Material, plane: Plane) -> None:
+    def field(self, outline: Points, material: Substance, plane: Plane) -> None:
         """Draw the part inside `outline` of a thickness map of the whole canvas, (H, W) in mm."""
         cover = self._cover([outline])
         if cover is not None:
@@ -261,11 +300,9 @@ class Pen:
         inside: Plane = np.maximum(distance - np.float32(0.5), np.float32(0.2)) / np.float32(self.scale)
         return inside
 
-    def _deposit(self, cover: _Cover, material: Material, thickness: Plane) -> None:
+    def _deposit(self, cover: _Cover, material: Substance, thickness: Plane) -> None:
         areal = self.gain * 0.1 * material.density  # g/cm2 for each mm
-        window = self.canvas.depth[:, cover.rows, cover.columns]
-        window[0] += thickness * np.float32(areal * material.high)
-        window[1] += thickness * np.float32(areal * material.low)
+        self.canvas.deposit(cover.rows, cover.columns, material, thickness, areal)
 
 
 def _line(wanted: float) -> tuple[int, float]:

@@ -23,11 +23,12 @@ Rng = np.random.Generator
 
 def gun(pen: Pen, rng: Rng) -> None:
     """A pistol, a revolver, or now and then a long gun."""
-    kinds = (_pistol, _revolver, _rifle)
+    kinds = (pistol, revolver, _rifle)
     kinds[rng.choice(3, p=[0.55, 0.33, 0.12])](pen, rng)
 
 
-def _pistol(pen: Pen, rng: Rng) -> None:
+def pistol(pen: Pen, rng: Rng) -> None:
+    """A self-loading pistol with its magazine."""
     length, height = rng.uniform(150, 210), rng.uniform(22, 30)
     grip_length, lean = rng.uniform(72, 100), rng.uniform(0.12, 0.38)
     back = -length / 2
@@ -69,7 +70,8 @@ def _pistol(pen: Pen, rng: Rng) -> None:
     pen.dots(np.array([[back + 30, height * 0.4], [back + 80, height * 0.4]]), m.STEEL, 6, 22)
 
 
-def _revolver(pen: Pen, rng: Rng) -> None:
+def revolver(pen: Pen, rng: Rng) -> None:
+    """A revolver."""
     barrel = rng.uniform(50, 150)
     pen = pen.at(-barrel * 0.4, -15)
     pen.wire(np.array([[10, -8.0], [20 + barrel, -8.0]]), m.STEEL, 17, hollow=9)
