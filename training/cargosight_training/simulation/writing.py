@@ -94,15 +94,16 @@ def write_bag(path: Path, bag: SimulatedBag) -> None:
     path.write_bytes(encoded)
 
 
-def encode_transmission(transmission: Plane) -> bytes:
-    """Return a 16-bit two-page TIFF, page 0 the high energy, air at 60,000 counts, Deflate-compressed.
+def encode_transmission(transmission: Plane, air_counts: int = AIR_COUNTS) -> bytes:
+    """Return a 16-bit TIFF with a page for each energy, the higher first, Deflate-compressed.
 
     Args:
-        transmission: (H, W, 2) in [0, 1].
+        transmission: (H, W, C) in [0, 1].
+        air_counts: what air is written as.
     """
     pages = [
-        np.rint(np.ascontiguousarray(transmission[:, :, channel]) * np.float32(AIR_COUNTS)).astype(np.uint16)
-        for channel in range(2)
+        np.rint(np.ascontiguousarray(transmission[:, :, channel]) * np.float32(air_counts)).astype(np.uint16)
+        for channel in range(transmission.shape[2])
     ]
     deflate, differences = 8, 2
     options = [cv2.IMWRITE_TIFF_COMPRESSION, deflate, cv2.IMWRITE_TIFF_PREDICTOR, differences]
