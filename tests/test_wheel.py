@@ -135,7 +135,17 @@ def test_the_base_install_asks_for_no_torch(wheel: Path) -> None:
 def test_the_command_starts_and_lists_its_commands(installed: Path, tmp_path: Path) -> None:
     assert _cargosight(installed, "--version", cwd=tmp_path).stdout.startswith("cargosight ")
     listed = _cargosight(installed, "--help", cwd=tmp_path).stdout
-    for command in ("inspect", "models", "bench", "train", "evaluate", "export", "convert", "simulate"):
+    for command in (
+        "inspect",
+        "models",
+        "bench",
+        "train",
+        "evaluate",
+        "export",
+        "convert",
+        "simulate",
+        "project",
+    ):
         assert re.search(rf"^  {command} ", listed, re.MULTILINE), listed
 
 

@@ -256,8 +256,10 @@ def _write(out: Path, scan: Scan, known: dict[str, Any]) -> None:
     """Write the scan, and then the truth of it."""
     encoded = _encoded(scan)
     document = {"file": out.name, "sha256": hashlib.sha256(encoded).hexdigest(), **known}
-    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    for path, content in ((out, encoded), (_truth_path(out), text.encode("utf-8", "surrogateescape"))):
+    # A line for each fact, however many runs a mask has.
+    facts = (f"  {json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in document.items())
+    text = "{\n" + ",\n".join(facts) + "\n}\n"
+    for path, content in ((out, encoded), (_truth_path(out), text.encode("ascii"))):
         part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
             part.write_bytes(content)

@@ -92,8 +92,8 @@ def car(pen: Pen, rng: Rng) -> None:
     pen.body(
         outline, STEEL, rng.uniform(4.2, 5.6), holes=[*windows, *arches]
     )  # both sides, inner and outer panel
-    # Roof, bonnet, tail and underside are seen along: a sheet of 0.8 mm as wide as the car, curved over 26 mm.
-    pen.body(strip(np.vstack([outline, outline[:1]]), 26.0), STEEL, 0.8 * wide / 26.0)
+    # Roof, bonnet, tail and underside are seen along: a sheet of 0.8 mm as wide as the car, curved over 48 mm.
+    pen.body(strip(np.vstack([outline, outline[:1]]), 48.0), STEEL, 0.8 * wide / 48.0)
     pen.body(outline, PLASTIC, rng.uniform(7, 12))  # linings on both sides, cables, carpets
     for share in (0.24, 0.78):  # bulkheads across the car
         wall = moved(
