@@ -55,6 +55,18 @@ def test_text_names_the_targets_and_only_what_was_asked_for(model, tmp_path, cap
     assert "memory" not in shown
 
 
+def test_the_projection_is_measured(model, tmp_path, capsys):
+    path = write_blobs(tmp_path / "bag.jpg")
+    words = (path, "--model", model, "--only", "projection", "--rounds", 1)
+    assert run(*words, "--json") == 0
+    found = json.loads(capsys.readouterr().out)["projection"]
+    assert found["energies"] == [6.0, 4.0]
+    assert found["full"]["count"] == 5
+    assert found["full"]["median"] > found["sparse"]["median"] > 0.0
+    assert run(*words) == 0
+    assert "CPU-ms for 256 x 256 pixels, 2 energies" in capsys.readouterr().out
+
+
 RIVAL = """
 class YOLO:
     def __init__(self, weights):

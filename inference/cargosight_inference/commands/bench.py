@@ -27,6 +27,7 @@ from cargosight_inference.benchmark.processes import (
     measure_stream,
     rival_is_installed,
 )
+from cargosight_inference.benchmark.projection import ProjectionTime, measure_projection
 from cargosight_inference.inputs import check_arguments, expand
 from cargosight_inference.inspector import Inspector, default_model
 from cargosight_inference.scans.readers import read_scan
@@ -39,17 +40,18 @@ PEAK_TARGET_MB = 250.0
 FLAT_MB = 5.0
 """Growth that still counts as flat: the allocator's arenas move by a few MB."""
 
-_PARTS = ("overhead", "start", "memory", "rival")
+_PARTS = ("overhead", "start", "memory", "rival", "projection")
 _THRESHOLD = 0.3
 _MOST_IMAGES = 64
 
 _EPILOG = f"""\
-overhead  CPU-time of the whole pipeline beside bare cv2.imdecode, cv2.resize and session.run, in turns in
-          this process; the target is a ratio of at most {RATIO_TARGET}
-start     seconds from the start of a fresh process to its first result, and its peak memory
-memory    memory of a process through a stream of scans; the target is a peak below {PEAK_TARGET_MB:.0f} MB, and
-          flat
-rival     start and memory of {RIVAL} predict, where it is installed
+overhead    CPU-time of the whole pipeline beside bare cv2.imdecode, cv2.resize and session.run, in turns in
+            this process; the target is a ratio of at most {RATIO_TARGET}
+start       seconds from the start of a fresh process to its first result, and its peak memory
+memory      memory of a process through a stream of scans; the target is a peak below {PEAK_TARGET_MB:.0f} MB, and
+            flat
+rival       start and memory of {RIVAL} predict, where it is installed
+projection  CPU-time of putting a threat into a window of 256 x 256 pixels at two energies
 
 Times and memory depend on the machine, ratios hardly. Targets are reported, the exit code does not follow
 them."""
@@ -66,6 +68,7 @@ class Report:
     start: Start | None = None
     memory: StreamMemory | None = None
     rival: Start | None = None
+    projection: ProjectionTime | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -82,7 +85,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model", metavar="NAME|FILE.onnx", help="model by catalog name or file (default: baggage)"
     )
     parser.add_argument("--only", action="append", choices=_PARTS, help="measure this part; may be repeated")
-    parser.add_argument("--rounds", type=int, default=7, metavar="N", help="rounds of overhead (default: 7)")
+    parser.add_argument(
+        "--rounds", type=int, default=7, metavar="N", help="rounds of overhead and projection (default: 7)"
+    )
     parser.add_argument("--starts", type=int, default=5, metavar="N", help="fresh processes (default: 5)")
     parser.add_argument(
         "--scans", type=int, default=1000, metavar="N", help="scans of the stream (default: 1000)"
@@ -148,6 +153,7 @@ def _measure(arguments: argparse.Namespace, paths: Sequence[Path], notes: list[s
         "start": lambda: measure_start(path, _THRESHOLD, paths, arguments.starts),
         "memory": lambda: measure_stream(path, _THRESHOLD, paths, arguments.scans),
         "rival": lambda: measure_rival(paths, arguments.starts, arguments.rival_weights),
+        "projection": lambda: measure_projection(arguments.rounds),
     }
     for part in _PARTS:
         if part not in parts:
@@ -161,32 +167,39 @@ def _measure(arguments: argparse.Namespace, paths: Sequence[Path], notes: list[s
 
 
 def _lines(report: Report) -> list[str]:
-    lines = [f"model     {report.model} {report.fingerprint[:12]}, images: {report.images}"]
+    lines = [f"model       {report.model} {report.fingerprint[:12]}, images: {report.images}"]
     if report.overhead is not None:
         overhead = report.overhead
         lines += [
-            f"overhead  CPU-ms a scan: bare calls {_spread(overhead.bare)}",
-            f"          whole pipeline {_spread(overhead.pipeline)}",
-            f"          ratio {_spread(overhead.ratio, 3)}, {_against(overhead.ratio.median, RATIO_TARGET)}",
-            f"          scans/s by the clock: {_spread(overhead.scans_per_second)}",
+            f"overhead    CPU-ms a scan: bare calls {_spread(overhead.bare)}",
+            f"            whole pipeline {_spread(overhead.pipeline)}",
+            f"            ratio {_spread(overhead.ratio, 3)}, {_against(overhead.ratio.median, RATIO_TARGET)}",
+            f"            scans/s by the clock: {_spread(overhead.scans_per_second)}",
         ]
     if report.start is not None:
-        lines.append(f"start     {_start(report.start)}")
+        lines.append(f"start       {_start(report.start)}")
     if report.rival is not None:
-        lines.append(f"rival     {_start(report.rival)} ({RIVAL})")
+        lines.append(f"rival       {_start(report.rival)} ({RIVAL})")
     if report.memory is not None:
         lines += _memory_lines(report.memory)
-    return lines + [f"note      {note}" for note in report.notes]
+    if report.projection is not None:
+        found = report.projection
+        lines += [
+            f"projection  CPU-ms for {found.side} x {found.side} pixels, {len(found.energies)} energies, "
+            f"{found.materials} materials: {_spread(found.full)}",
+            f"            a tenth of them covered: {_spread(found.sparse)}",
+        ]
+    return lines + [f"note        {note}" for note in report.notes]
 
 
 def _memory_lines(found: StreamMemory) -> list[str]:
     reached = _against(found.peak_mb, PEAK_TARGET_MB)
-    lines = [f"memory    {found.scans:,} scans, peak {found.peak_mb:.0f} MB, {reached}"]
+    lines = [f"memory      {found.scans:,} scans, peak {found.peak_mb:.0f} MB, {reached}"]
     if found.growth_mb is not None:
         flat = "flat" if found.growth_mb <= FLAT_MB else "not flat"
-        lines.append(f"          {flat}: {found.growth_mb:+.1f} MB after the first third")
+        lines.append(f"            {flat}: {found.growth_mb:+.1f} MB after the first third")
     points = [f"{scans:,}: {now:.0f}" for scans, now in found.checkpoints if now is not None]
-    return [*lines, f"          MB after scans: {', '.join(points)}"] if points else lines
+    return [*lines, f"            MB after scans: {', '.join(points)}"] if points else lines
 
 
 def _spread(spread: Spread, digits: int = 2) -> str:
