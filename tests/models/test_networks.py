@@ -19,6 +19,7 @@ from cargosight_models.networks.backbones import build_backbone
 from cargosight_models.networks.detector import Detector, DetectorSettings
 from cargosight_models.networks.efficientnet_lite import VARIANTS, EfficientNetLite, weights_file
 from cargosight_models.networks.head import STRIDES, DecoupledHead, distances_to_boxes, location_grid
+from cargosight_models.networks.radiograph import RadiographTone
 
 CHANNELS = {
     "csp-nano": (64, 128, 256),
@@ -56,7 +57,8 @@ def test_detector_scores_and_boxes_every_location(
     backbone: str, separable: bool, depth: int, height: int, width: int
 ) -> None:
     detector = Detector(DetectorSettings(5, backbone, 16, depth, separable)).eval()
-    logits, boxes = detector(torch.rand(2, 3, height, width))
+    logits, boxes, anomaly = detector(torch.rand(2, 3, height, width))
+    assert anomaly is None
     locations = sum((height // s) * (width // s) for s in STRIDES)
     assert logits.shape == (2, locations, 5)
     assert boxes.shape == (2, locations, 4)
@@ -72,6 +74,35 @@ def test_normalisation_is_part_of_the_network() -> None:
     detector.backbone.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
     detector(image)
     torch.testing.assert_close(seen[0], (image - 0.5) / 0.5)
+
+
+def radiograph(high: float, low: float, single: float) -> Tensor:
+    return torch.tensor([high, low, single]).view(1, 3, 1, 1).expand(1, 3, 64, 96)
+
+
+def test_the_tone_of_radiographs() -> None:
+    tone = RadiographTone()
+    assert tone(radiograph(1.0, 1.0, 0.0))[0, :, 0, 0].tolist() == pytest.approx([1.0, 1.0, 0.0])  # air
+    assert bool(torch.isfinite(tone(radiograph(0.0, 0.0, 0.0))).all())
+    # Thickness shows at both ends of the scale, and the second energy only where there is one.
+    levels = torch.stack([tone(radiograph(t, t, 1.0))[0, :, 0, 0] for t in (0.98, 0.9, 0.1, 0.01, 0.002)])
+    assert bool((levels[1:, :2] < levels[:-1, :2] - 0.01).all())
+    assert float(levels[:, 2].abs().max()) == 0.0
+    assert (
+        float(tone(radiograph(0.3, 0.2, 0.0))[0, 2, 0, 0])
+        > float(tone(radiograph(0.3, 0.25, 0.0))[0, 2, 0, 0])
+        > 0
+    )
+
+
+def test_a_detector_for_radiographs_maps_the_unusual() -> None:
+    settings = DetectorSettings(3, "csp-nano", 16, colour="radiograph", anomaly=True)
+    found = Detector(settings).eval()(radiograph(0.5, 0.4, 0.0))
+    assert found.anomaly is not None
+    assert found.anomaly.shape == (1, 1, 8, 12)
+    assert float(found.anomaly.sigmoid().mean()) == pytest.approx(0.01, rel=0.5)
+    with pytest.raises(ConfigurationError, match="'rgb' or 'radiograph'"):
+        DetectorSettings(3, colour="grey")
 
 
 def test_equal_settings_exchange_weights() -> None:

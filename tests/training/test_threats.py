@@ -17,7 +17,6 @@ from cargosight_training.augmentation.threats import (
 from cargosight_training.config import InsertConfig
 
 
-
 def mean(known=0.0, odd=0.0, lookalikes=0.0, nothing=0.0):
     return InsertConfig(known=known, odd=odd, lookalikes=lookalikes, nothing=nothing)
 

@@ -240,11 +240,15 @@ class TrainConfig(_Part):
                 "tiles, or rgb with letterbox"
             )
         if (self.model.anomaly or self.augment.insert is not None) and not radiograph:
-            raise ValueError("model.anomaly and augment.insert are for radiographs: set model.colour=radiograph")
+            raise ValueError(
+                "model.anomaly and augment.insert are for radiographs: set model.colour=radiograph"
+            )
         if radiograph and not self.augment.enabled:
             raise ValueError("augment.enabled is false; radiographs are trained on in crops, which it makes")
         if self.model.anomaly and self.augment.insert is None:
-            raise ValueError("model.anomaly has nothing to learn from: give augment.insert, {} for its defaults")
+            raise ValueError(
+                "model.anomaly has nothing to learn from: give augment.insert, {} for its defaults"
+            )
         return self
 
     @property

@@ -128,13 +128,17 @@ class PictureCache:
         return entries if whole else None
 
     def _build(
-        self, index_path: Path, pixels: int | None, subject: Subject, progress: Callable[[int, int], None] | None
+        self,
+        index_path: Path,
+        pixels: int | None,
+        subject: Subject,
+        progress: Callable[[int, int], None] | None,
     ) -> None:
         rows: list[_Entry] = []
         partial = self._data_path.with_suffix(".partial")
         with partial.open("wb") as out:
             for done, record in enumerate(self._records, start=1):
-                picture, scale_x, scale_y = _cached_picture(read_record(record, subject), pixels)
+                picture, scale_x, scale_y = _picture_of(record, pixels, subject)
                 wide = picture.dtype == np.uint16
                 rows.append(_Entry(out.tell(), picture.shape[0], picture.shape[1], wide, scale_x, scale_y))
                 out.write(picture.tobytes())
@@ -147,6 +151,14 @@ class PictureCache:
         waiting = index_path.with_suffix(".waiting")
         waiting.write_text(json.dumps([astuple(row) for row in rows]), encoding="utf-8")
         waiting.replace(index_path)
+
+
+def _picture_of(record: ImageRecord, pixels: int | None, subject: Subject) -> tuple[Picture, float, float]:
+    scan = read_record(record, subject)
+    try:
+        return _cached_picture(scan, pixels)
+    except ScanError as error:
+        raise DataSetError(f"image {record.path} cannot be trained on: {error}") from error
 
 
 def read_record(record: ImageRecord, subject: Subject) -> Scan:

@@ -32,8 +32,8 @@ _TRACED_SIZE = (2, 3, 128, 160)
 _MAPS = tuple(f"{part}_{stride}" for part in ("logits", "distances") for stride in STRIDES)
 _SIZE_FREE = (
     "Add AveragePool BatchNormalization Clip Concat Constant Conv Div Elu Erf Exp Gelu Gemm GlobalAveragePool "
-    "HardSigmoid HardSwish LeakyRelu Log MatMul Max MaxPool Min Mul Neg Pad Pow ReduceMean Relu Sigmoid Softmax Split Sqrt "
-    "Sub Tanh Transpose"
+    "HardSigmoid HardSwish LeakyRelu Log MatMul Max MaxPool Min Mul Neg Pad Pow ReduceMean Relu Sigmoid Softmax "
+    "Split Sqrt Sub Tanh Transpose"
 )
 """Operators that no size can be hidden in, beside `Resize` by a factor."""
 
@@ -155,7 +155,12 @@ def _trace_trunk(detector: Detector, *, symbolic: bool) -> onnx.ModelProto:
             Trunk(detector).eval(), (torch.zeros(_TRACED_SIZE),), dynamic_shapes=shapes, strict=False
         )
     exported = torch.onnx.export(
-        program, dynamo=True, opset_version=OPSET, input_names=(INPUT,), output_names=(*_MAPS, *_further(detector)), verbose=False
+        program,
+        dynamo=True,
+        opset_version=OPSET,
+        input_names=(INPUT,),
+        output_names=(*_MAPS, *_further(detector)),
+        verbose=False,
     )
     assert exported is not None  # always a program when no file is named
     return exported.model_proto
@@ -188,7 +193,9 @@ def _describe(model: onnx.ModelProto, detector: Detector) -> None:
         for name, last in zip(OUTPUTS, (4, detector.settings.classes), strict=True)
     ]
     outputs += [
-        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", 1, "cell_rows", "cell_columns"])
+        onnx.helper.make_tensor_value_info(
+            name, onnx.TensorProto.FLOAT, ["batch", 1, "cell_rows", "cell_columns"]
+        )
         for name in _further(detector)
     ]
     for values, described in ((graph.input, [image]), (graph.output, outputs)):

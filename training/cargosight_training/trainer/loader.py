@@ -89,7 +89,9 @@ class TrainingSamples(Dataset[Item]):
         recipe: makes varied samples; unused where augmentation is off.
     """
 
-    def __init__(self, config: TrainConfig, records: tuple[ImageRecord, ...], recipe: Recipe | CropRecipe | None) -> None:
+    def __init__(
+        self, config: TrainConfig, records: tuple[ImageRecord, ...], recipe: Recipe | CropRecipe | None
+    ) -> None:
         self._config, self._records, self._recipe = config, records, recipe
         self._sampling = BalancedSampling(
             records,
@@ -133,10 +135,10 @@ def _item(
     points, _ = location_grid(image.shape[1], image.shape[2])
     mask = torch.from_numpy(regions.mask_at(points.numpy()))
     if unusual is None:  # nobody knows
-        unusual = np.full((image.shape[1] // STRIDES[0], image.shape[2] // STRIDES[0]), -1.0, dtype=np.float32)
-    return Item(
-        image, torch.from_numpy(boxes), torch.from_numpy(class_ids), mask, torch.from_numpy(unusual)
-    )
+        unusual = np.full(
+            (image.shape[1] // STRIDES[0], image.shape[2] // STRIDES[0]), -1.0, dtype=np.float32
+        )
+    return Item(image, torch.from_numpy(boxes), torch.from_numpy(class_ids), mask, torch.from_numpy(unusual))
 
 
 def collate(items: list[Item]) -> Batch:

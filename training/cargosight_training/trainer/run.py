@@ -16,8 +16,8 @@ from cargosight_training.config_changes import differences
 from cargosight_training.datasets.cache import PictureCache
 from cargosight_training.datasets.coco import read_coco
 from cargosight_training.datasets.records import DataSet, check_apart, check_groups, merge, without
-from cargosight_training.simulation.cargo.threats import LOOKALIKES, THREATS
 from cargosight_training.export.contract import training_terms, unused_terms, with_inherited
+from cargosight_training.simulation.cargo.threats import LOOKALIKES, THREATS
 from cargosight_training.trainer.checkpoint import training_data_of
 from cargosight_training.trainer.journal import note
 from cargosight_training.trainer.loader import TrainingSamples
@@ -92,7 +92,7 @@ def read_training_data(config: TrainConfig) -> DataSet:
     # Before any group is left out: a weighted group may be the one that is.
     check_groups(data, config.data.weights)
     data = without(data, config.data.without) if config.data.without else data
-    if not any(len(image.annotations) for image in data.images):
+    if config.augment.insert is None and not any(len(image.annotations) for image in data.images):
         raise DataSetError(
             f"none of the {len(data)} images of {data.name!r} has a box, so that there is nothing to learn"
         )
@@ -140,9 +140,7 @@ def make_samples(config: TrainConfig, data: DataSet) -> TrainingSamples:
     return TrainingSamples(config, data.images, recipe)
 
 
-def _insertion(
-    settings: InsertConfig | None, classes: tuple[str, ...], seed: int
-) -> ThreatInsertion | None:
+def _insertion(settings: InsertConfig | None, classes: tuple[str, ...], seed: int) -> ThreatInsertion | None:
     """What is projected into radiographs: the families among the classes, and look-alikes.
 
     Raises:
@@ -157,7 +155,10 @@ def _insertion(
                 f"{', '.join(THREATS)}"
             )
     threats = SignatureBank(
-        {name: THREATS[name] for name in classes}, pitch_mm=settings.pitch_mm, each=settings.variants, seed=seed
+        {name: THREATS[name] for name in classes},
+        pitch_mm=settings.pitch_mm,
+        each=settings.variants,
+        seed=seed,
     )
     lookalikes = SignatureBank(LOOKALIKES, pitch_mm=settings.pitch_mm, each=settings.variants, seed=seed + 1)
     return ThreatInsertion(threats, lookalikes, settings)
