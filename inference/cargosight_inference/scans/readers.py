@@ -4,7 +4,8 @@ The content decides which reader is used. In turn: the format by magic number, s
 header, the pixel limit, decoding, and what the numbers mean:
 
 - 8-bit grey, and 8-bit colour whose channels are equal, is `display_grey`; other 8-bit colour is
-`pseudocolour`.
+`pseudocolour`. A cargo scan whose only colour is a few thin burnt-in lines is `display_grey` too, with the lines as
+its `markings`.
 - 16-bit grey is raw detector counts and becomes `transmission`; two 16-bit TIFF pages are two energies.
 - `.npy` files hold any of the three; see `npy` for the shapes and dtypes.
 
@@ -26,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cargosight_inference.scans.decode import decode_still, decode_tiff_page
+from cargosight_inference.scans.markings import burnt_in_lines
 from cargosight_inference.scans.npy import npy_array, npy_header
 from cargosight_inference.scans.scan import Kind, Polarity, Scan, Subject
 from cargosight_inference.scans.sniff import (
@@ -90,6 +92,7 @@ class _Meaning:
     kind: Kind
     polarity: Polarity
     assumptions: tuple[str, ...]
+    markings: npt.NDArray[np.bool_] | None = None
 
 
 _DEFAULTS = ReadOptions()
@@ -134,6 +137,7 @@ def read_scan_bytes(data: bytes, options: ReadOptions = _DEFAULTS, path: str | N
         sha256=hashlib.sha256(data).hexdigest(),
         polarity=meaning.polarity,
         assumptions=meaning.assumptions,
+        markings=meaning.markings,
     )
 
 
@@ -258,9 +262,16 @@ def _from_display(
     if transparent:
         notes += ("transparent pixels laid over white",)
     polarity: Polarity = options.polarity or "air_bright"
-    if pixels.ndim == 3 and channels_equal(pixels):
-        pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
-    return _Meaning(pixels, "display_grey" if pixels.ndim == 2 else "pseudocolour", polarity, notes)
+    if pixels.ndim == 2:
+        return _Meaning(pixels, "display_grey", polarity, notes)
+    # The lines are looked for first: a few of them slip through the grid by which channels are found equal.
+    markings = burnt_in_lines(pixels) if options.subject == "cargo" else None
+    if markings is not None:
+        notes += (f"burnt-in coloured lines on {markings.mean():.1%} of the pixels; the rest is grey",)
+    elif not channels_equal(pixels):
+        return _Meaning(pixels, "pseudocolour", polarity, notes)
+    grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+    return _Meaning(grey, "display_grey", polarity, notes, markings)
 
 
 def channels_equal(rgb: npt.NDArray[np.uint8]) -> bool:

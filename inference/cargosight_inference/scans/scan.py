@@ -32,6 +32,8 @@ class Scan:
             8-bit scan is kept as it came.
         decode_scale: scan pixels per file pixel, 1.0 unless the file was decoded at reduced size; in (0, 1].
         assumptions: what the reader had to assume, one sentence each.
+        markings: bool (H, W), pixels over which a vendor's console burnt coloured lines and captions; None when
+            there are none. Read-only.
     """
 
     pixels: npt.NDArray[Any]
@@ -44,6 +46,7 @@ class Scan:
     polarity: Polarity = "air_bright"
     decode_scale: float = 1.0
     assumptions: tuple[str, ...] = ()
+    markings: npt.NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
@@ -72,9 +75,10 @@ class Scan:
                 f"a {self.kind} scan of shape {self.pixels.shape} has the energies {self.energies_mv}; "
                 "expected one for each channel of a transmission scan"
             )
-        view = self.pixels.view()
-        view.flags.writeable = False
-        object.__setattr__(self, "pixels", view)
+        object.__setattr__(self, "pixels", _read_only(self.pixels))
+        if self.markings is not None:
+            _check_markings(self.markings, self.pixels.shape)
+            object.__setattr__(self, "markings", _read_only(self.markings))
 
     @classmethod
     def in_memory(cls, pixels: npt.NDArray[Any], *, kind: Kind, subject: Subject) -> "Scan":
@@ -91,6 +95,19 @@ class Scan:
     def height(self) -> int:
         """Height in pixels."""
         return int(self.pixels.shape[0])
+
+
+def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _check_markings(markings: npt.NDArray[np.bool_], shape: tuple[int, ...]) -> None:
+    if markings.dtype != np.bool_ or markings.shape != shape[:2]:
+        raise ValueError(
+            f"the markings of a scan are {markings.dtype} {markings.shape}; expected bool {shape[:2]}, as its pixels"
+        )
 
 
 def _check_pixels(pixels: npt.NDArray[Any], kind: Kind) -> None:
