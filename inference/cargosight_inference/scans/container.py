@@ -23,6 +23,7 @@ Box = tuple[float, float, float, float]
 
 _ROWS = 320  # the height at which things are measured
 _AIR_TOLERANCE = 0.02
+_BLACK = 0.04
 _AIR_SHARE = 0.9  # of a column above the floor
 _GAP = 0.02  # share of the width: a gap between two bodies that is no end of the box
 _LEAST_ASPECT = 0.5  # width over height under which a picture is a strip of a machine, not a box
@@ -31,6 +32,7 @@ _SLOPES = np.linspace(-0.06, 0.06, 25)  # of the floor, in heights over the widt
 _FLOOR_RANGE = (0.60, 0.96)  # shares of the picture's height
 _FLOOR_USUAL = ((0.87, 0.06), (0.76, 0.07))  # mean and deviation in pictures cropped at the chassis, and with wheels
 _SOFT = 0.05  # transmission added before the logarithm: deeper is noise
+_CLEAR_ONSET = 0.03  # of ln T a row: with that much more activity below than above, a floor is no accident
 _EDGE_LIMIT = 0.35  # of ln T: one steep edge must not outweigh a hundred
 
 
@@ -89,7 +91,9 @@ def locate_container(radiograph: Radiograph) -> Container:
         return _none(radiograph, "a picture this narrow shows a part of a machine, not a box")
     small, scale = _measured(radiograph)
     threshold = 1.0 - max(_AIR_TOLERANCE, 4.0 * radiograph.noise * min(1.0, scale))
-    ends = _ends(small < threshold)
+    # Bars of padding, black from top to bottom, belong to the picture and not to the box.
+    black = (small < _BLACK).mean(axis=0) > 0.97
+    ends = _ends((small < threshold) & ~black)
     if ends is None:
         return _none(radiograph, "air nearly everywhere")
     left, right, bodies = ends
@@ -207,9 +211,10 @@ def _sheared(plane: Plane, slope: float) -> Plane:
 
 
 def _shows_wheels(inside: Plane) -> bool:
-    """Return whether there is air between wheels in the lowest rows, as under a truck that is wholly in the picture."""
-    lowest = inside[-max(2, len(inside) // 40) :]
-    return float((lowest > 1.0 - 2.0 * _AIR_TOLERANCE).mean()) > 0.2
+    """Return whether the lowest rows show wheels and air between them, as under a truck wholly in the picture."""
+    lowest = inside[-max(2, len(inside) // 16) :]
+    air, dark = float((lowest > 1.0 - 2.0 * _AIR_TOLERANCE).mean()), float((lowest < 0.25).mean())
+    return air > 0.11 and dark > 0.25
 
 
 def _onset(activity: npt.NDArray[np.float64], roof: float, usual: tuple[float, float]) -> tuple[float, float]:
@@ -229,9 +234,25 @@ def _onset(activity: npt.NDArray[np.float64], roof: float, usual: tuple[float, f
     here = np.maximum(activity[rows], activity[np.minimum(rows + 1, height - 1)])
     more = np.maximum(below - above, 0.0)
     score = (more / band + 0.5 * here) * more / (below + above + 1e-3)
-    score *= np.exp(-0.5 * ((rows / height - usual[0]) / usual[1]) ** 2)
+    prior = np.exp(-0.5 * ((rows / height - usual[0]) / usual[1]) ** 2)
+    score *= prior
     best = int(np.argmax(score))
+    clear = min(1.0, float(prior[best] * more[best]) / band / _CLEAR_ONSET)
+    if clear < 0.25:
+        return usual[0] * height, 0.1
     away = np.abs(rows - rows[best]) > band
     rival = float(score[away].max()) if away.any() else 0.0
     sure = 1.0 - rival / score[best] if score[best] > 0.0 else 0.0
-    return float(rows[best]), 0.3 + 0.7 * float(sure)
+    return _upper_edge(activity, int(rows[best]), band), clear * (0.3 + 0.7 * float(sure))
+
+
+def _upper_edge(activity: npt.NDArray[np.float64], row: int, band: int) -> float:
+    """Return where the structure around a row begins: the best row may lie in the middle of high cross-members."""
+    reach = max(0, row - 3 * band // 2)
+    quiet = float(np.median(activity[max(0, row - 4 * band) : reach])) if reach else np.inf
+    busy = float(activity[row : row + band].mean())
+    if busy < 2.5 * quiet:
+        return float(row)
+    lasting = np.convolve(activity[reach : row + 5], np.full(5, 0.2), mode="valid")  # a seam alone is no structure
+    loud = np.flatnonzero(lasting >= quiet + 0.45 * (busy - quiet))
+    return float(reach + loud[0]) if loud.size else float(row)
