@@ -1,0 +1,153 @@
+"""What a load is made of, piece by piece, from transmission at two energies.
+
+Never by pixel: one pixel's noise hides the few per cent by which the ratio of two attenuations differs from organic
+matter to steel. Pieces of some hundred pixels are averaged, and a piece is named only as surely as its own scatter, the
+scan's anchor and the distance between the curves allow. Lead and uranium cannot be told from steel and count as heavy
+metal; where steel and organic matter lie behind one another, the mean is seen.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from cargosight_inference.scans.container import Container
+from cargosight_inference.scans.material_curves import (
+    CLASSES,
+    SMOOTH,
+    SteelAnchor,
+    anchored_on_steel,
+    energies_of,
+    expected_ratio,
+    smoothed_depths,
+)
+from cargosight_inference.scans.penetration import measure_penetration, noise_floor
+from cargosight_inference.scans.radiograph import Radiograph
+from cargosight_inference.scans.segments import Labels, sums, superpixels
+
+Doubles = npt.NDArray[np.float64]
+
+MATERIAL_CLASSES = ("organic", "light_metal", "heavy_metal", "thin_or_unknown", "opaque")
+"""The classes, in the order of their numbers."""
+ORGANIC, LIGHT_METAL, HEAVY_METAL, THIN, OPAQUE = range(5)
+
+_COLOURS = np.array(
+    [[245, 150, 40], [70, 170, 80], [60, 110, 215], [170, 170, 170], [70, 0, 0]], dtype=np.float32
+)  # orange, green, blue, grey, dark red
+_LEAST_DEPTH = 0.3  # -ln T: thinner, the curves of light and heavy lie within the noise of a piece
+_ABOVE_FLOOR = 8.0  # times the noise floor: below, offsets of the detector bend the ratio
+_LEAST_PIXELS = 80  # flat ones
+_SYSTEMATIC = 0.006  # of the ratio: what is left of curves and anchor
+_UNANCHORED = 0.03  # of the ratio, where no steel was found to anchor the scan on
+_LEAST_CONFIDENCE = 0.6
+_MOST_OPAQUE = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Materials:
+    """The pieces of a scan and what they are made of.
+
+    Attributes:
+        labels: int32 (H, W), the piece of each pixel, 0 to N - 1. Read-only.
+        classes: int8 (N,), indices into `MATERIAL_CLASSES`.
+        confidence: (N,) in [0, 1], of the named class; 0 for thin, unknown and opaque ones.
+        ratios: (N,) anchored ratio R of each piece, NaN where it cannot be measured.
+        depths: (N,) -ln T of the more penetrating channel.
+        pixels: (N,) pixels of each piece.
+        anchor: how the scan was brought onto the curves.
+        energies: high and low voltage in MV that the curves are for.
+    """
+
+    labels: Labels
+    classes: npt.NDArray[np.int8]
+    confidence: Doubles
+    ratios: Doubles
+    depths: Doubles
+    pixels: Doubles
+    anchor: SteelAnchor
+    energies: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        count = len(self.classes)
+        rows = (self.confidence, self.ratios, self.depths, self.pixels)
+        if any(row.shape != (count,) for row in rows) or int(self.labels.max()) >= count:
+            raise ValueError(f"{count} classes for {int(self.labels.max()) + 1} pieces; expected one row for each")
+        view = self.labels.view()
+        view.flags.writeable = False
+        object.__setattr__(self, "labels", view)
+
+    def share(self, name: str) -> float:
+        """Return the share of a class in the area of the scan."""
+        return float(self.pixels[self.classes == MATERIAL_CLASSES.index(name)].sum() / self.pixels.sum())
+
+
+def classify_materials(radiograph: Radiograph, container: Container) -> Materials:
+    """Name the material of every piece of a dual-energy radiograph.
+
+    Raises:
+        UsageError: the radiograph is no transmission at two energies.
+    """
+    energies = energies_of(radiograph)
+    anchor = anchored_on_steel(radiograph, container)
+    labels = superpixels(radiograph.plane[:, :, 0])
+    pixels = np.maximum(sums(labels), 1.0)
+    depths, measured, error, flat = _measured(radiograph, labels)
+    ratios = measured / anchor.factor
+    error = np.hypot(error, _SYSTEMATIC if anchor.confidence > 0.0 else _UNANCHORED)
+    classes, confidence = _named(depths, ratios, error, energies)
+    mask = measure_penetration(radiograph, container).mask
+    opaque = sums(labels, mask.astype(np.float32)) / pixels > _MOST_OPAQUE
+    deepest = -np.log(_ABOVE_FLOOR * noise_floor(radiograph))
+    unknown = (depths < _LEAST_DEPTH) | (flat < _LEAST_PIXELS) | (depths * measured > deepest)
+    unknown |= confidence < _LEAST_CONFIDENCE
+    classes[unknown], classes[opaque] = THIN, OPAQUE
+    confidence[unknown | opaque] = 0.0
+    ratios[(depths < _LEAST_DEPTH) | opaque] = np.nan
+    return Materials(labels, classes, confidence, ratios, depths, pixels, anchor, energies)
+
+
+def _measured(radiograph: Radiograph, labels: Labels) -> tuple[Doubles, Doubles, Doubles, Doubles]:
+    """Return depth, ratio, the ratio's standard error, and the number of flat pixels of each piece.
+
+    The error comes from the scatter of ln T(low) - R ln T(high): a slope within a piece moves both logarithms along R
+    and adds nothing; noise and different materials do.
+    """
+    high, low, flat = smoothed_depths(radiograph)
+    weight = flat.astype(np.float32)
+    count = sums(labels, weight)
+    safe = np.maximum(count, 1.0)
+    depths, low_depths = sums(labels, high * weight) / safe, sums(labels, low * weight) / safe
+    ratios = low_depths / np.maximum(depths, 1e-6)
+    off = (low - ratios.astype(np.float32)[labels] * high) * weight
+    variance = np.maximum(sums(labels, off * off) / safe - (sums(labels, off) / safe) ** 2, 0.0)
+    independent = np.maximum(count / SMOOTH**2, 1.0)
+    return depths, ratios, np.sqrt(variance / independent) / np.maximum(depths, 1e-6), count
+
+
+def _named(
+    depths: Doubles, ratios: Doubles, error: Doubles, energies: tuple[float, float]
+) -> tuple[npt.NDArray[np.int8], Doubles]:
+    """Return the likeliest class of each piece, all three being as likely before, and its probability.
+
+    Beyond the outermost curves a piece is organic or heavy metal for certain, however far.
+    """
+    curves = np.stack([expected_ratio(name, depths, energies) for name in CLASSES])
+    clipped = np.clip(ratios, curves.min(axis=0), curves.max(axis=0))
+    logs = -0.5 * ((clipped - curves) / error) ** 2
+    chance = np.exp(logs - logs.max(axis=0))
+    chance /= chance.sum(axis=0)
+    best = chance.argmax(axis=0)
+    return best.astype(np.int8), chance.max(axis=0)
+
+
+def draw_materials(radiograph: Radiograph, materials: Materials) -> npt.NDArray[np.uint8]:
+    """Return a picture (H, W, 3) uint8 RGB: organic orange, light metal green, heavy metal blue, thin or unknown grey,
+    opaque dark red; the denser, the darker.
+    """
+    colour = _COLOURS[materials.classes][materials.labels]
+    tone = np.sqrt(radiograph.plane[:, :, :1])  # lifts the dark, in which loads lie
+    opaque = (materials.classes == OPAQUE)[materials.labels]
+    strength = np.minimum(1.0, 1.6 * (1.0 - tone))  # air stays white
+    drawn = (1.0 - strength) * 255.0 + strength * colour * (0.35 + 0.65 * np.minimum(1.0, 2.0 * tone))
+    drawn[opaque] = _COLOURS[OPAQUE]
+    return np.rint(np.clip(drawn, 0.0, 255.0)).astype(np.uint8)
