@@ -29,11 +29,15 @@ class TileGrid:
         return tuple((left, top) for top in self.rows for left in self.columns)
 
 
+CELL = 8
+"""Windows start at multiples of this, so that the cells of their maps, at stride 8, are the same on the whole scan."""
+
+
 def tile_grid(width: int, height: int, shapes: tuple[tuple[int, int], ...], overlap: int) -> TileGrid:
     """Return the windows for a scan, of the shape that has the fewest pixels to compute, of equals the largest.
 
-    They start at 0 and end with the scan, in steps as even as whole pixels allow; a scan that is smaller than a
-    window has one that reaches beyond it.
+    They start at 0, in steps as even as multiples of 8 allow; the last may reach a few pixels beyond the scan, and
+    the only one of a small scan farther.
 
     Args:
         width: of the scan in pixels.
@@ -51,10 +55,14 @@ def tile_grid(width: int, height: int, shapes: tuple[tuple[int, int], ...], over
 
 
 def _starts(length: int, window: int, overlap: int) -> tuple[int, ...]:
-    if length <= window:
+    """In cells: how many windows it takes, and where each starts."""
+    cells, wide, shared = -(-length // CELL), window // CELL, -(-overlap // CELL)
+    if cells <= wide:
         return (0,)
-    count = -(-(length - overlap) // (window - overlap))
-    return tuple(round(index * (length - window) / (count - 1)) for index in range(count))
+    count = -(-(cells - shared) // (wide - shared))
+    # Rounded down, the last alone lies where it must; no step is then longer than the longest that is allowed.
+    free = cells - wide
+    return tuple(CELL * (index * free // (count - 1)) for index in range(count))
 
 
 def answers_for(

@@ -28,10 +28,11 @@ def test_windows_cover_the_scan_and_share_enough(width, height, overlap):
     grid = tile_grid(width, height, SHAPES, overlap)
     for starts, window, length in ((grid.columns, grid.width, width), (grid.rows, grid.height, height)):
         assert starts[0] == 0
-        assert starts[-1] + window == max(length, window)
+        assert all(start % 8 == 0 for start in starts)
+        assert length <= starts[-1] + window < max(length, window) + 8 or len(starts) == 1
         assert all(after - before <= window - overlap for before, after in pairwise(starts))
         # and none more than it takes
-        assert (len(starts) - 2) * (window - overlap) + window < length or len(starts) == 1
+        assert (len(starts) - 1) * (window - overlap - 8) + overlap < length + 8 or len(starts) == 1
 
 
 def test_the_shape_with_the_fewest_pixels_is_taken():
@@ -59,7 +60,8 @@ def test_tiles_put_together_are_the_scan(channels):
     whole = np.full((3, 150, 230), np.nan, np.float32)
     for tile in range(len(made.views)):
         left, top, right, bottom = (int(edge) for edge in made.window(tile))
-        whole[:, top:bottom, left:right] = made.tensor[tile]
+        inside = made.tensor[tile, :, : 150 - top, : 230 - left]
+        whole[:, top:bottom, left:right] = inside
     np.testing.assert_array_equal(whole[0], pixels[:, :, 0])
     np.testing.assert_array_equal(whole[1], pixels[:, :, channels - 1])
     assert (whole[2] == (1.0 if channels == 1 else 0.0)).all()
@@ -91,7 +93,7 @@ def test_pseudocolour_is_no_radiograph():
 def inspector(tmp_path_factory):
     tiled = InputContract(shapes=SHAPES, resize="tiles", overlap=64)
     path = tmp_path_factory.mktemp("tiled") / "tiled.onnx"
-    return Inspector(make_blob_model(path, contract=blob_contract(input=tiled)), threshold=0.7)
+    return Inspector(make_blob_model(path, contract=blob_contract(input=tiled)), threshold=0.6)
 
 
 class TestInspection:

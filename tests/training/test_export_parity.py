@@ -12,6 +12,7 @@ import torch
 from onnx import numpy_helper
 
 from cargosight_inference.session import Session
+from cargosight_models.contract import InputContract
 from cargosight_models.errors import ExportError
 from cargosight_models.networks.detector import Detector
 from cargosight_training.export import detector as exporting
@@ -243,7 +244,12 @@ def test_exporting_leaves_a_network_in_training_as_it_was(tmp_path: Path) -> Non
     )
 
 
-def test_simulated_scans_are_of_the_subject() -> None:
-    assert [(scan.kind, scan.subject) for scan in simulated_scans("cargo", 2)] == [
+def test_simulated_scans_are_of_the_subject_and_of_what_the_model_reads() -> None:
+    contract = Session(exported()[1]).contract
+    cargo = replace(contract, subject="cargo")
+    assert [(scan.kind, scan.subject) for scan in simulated_scans(cargo, 2)] == [
         ("pseudocolour", "cargo")
     ] * 2
+    radiograph = InputContract(shapes=((64, 96),), colour="radiograph", resize="tiles")
+    scans = simulated_scans(replace(cargo, input=radiograph), 2)
+    assert [(scan.kind, scan.pixels.shape[2]) for scan in scans] == [("transmission", 2)] * 2

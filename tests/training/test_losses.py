@@ -12,7 +12,14 @@ from cargosight_models.labels import LabelledRegions
 from cargosight_models.networks.head import location_grid
 from cargosight_training.augmentation.sample import paste, whole
 from cargosight_training.trainer.assignment import Locations, Truth, assign
-from cargosight_training.trainer.losses import LossTerms, detector_loss, generalised_iou, varifocal
+from cargosight_training.trainer.losses import (
+    LossTerms,
+    anomaly_loss,
+    detector_loss,
+    generalised_iou,
+    varifocal,
+    with_anomaly,
+)
 
 POINTS, STRIDES = location_grid(64, 64)
 CLASSES = 3
@@ -195,3 +202,18 @@ def test_single_class_data() -> None:
     terms.total.backward()
     assert logits.grad is not None
     assert logits.grad.all()
+
+
+def test_the_map_of_the_unusual_learns_where_it_is_told_and_nowhere_else() -> None:
+    logits = torch.zeros(1, 2, 3, requires_grad=True)
+    unusual = torch.tensor([[[1.0, 0.0, -1.0], [0.0, -1.0, 1.0]]])
+    loss = anomaly_loss(logits, unusual)
+    loss.backward()
+    assert logits.grad is not None
+    assert torch.equal(torch.sign(logits.grad), torch.tensor([[[-1.0, 1.0, 0.0], [1.0, 0.0, -1.0]]]))
+    assert float(anomaly_loss(logits.detach(), torch.full((1, 2, 3), -1.0))) == 0.0
+    right = torch.where(unusual > 0.5, 20.0, -20.0)
+    assert float(anomaly_loss(right, unusual)) == pytest.approx(0.0, abs=1e-6)
+    one = torch.tensor(1.0)
+    terms = with_anomaly(LossTerms(one, one, one, one, 0 * one), 2 * one)
+    assert (float(terms.total), float(terms.anomaly)) == (3.0, 2.0)

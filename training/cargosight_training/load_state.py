@@ -56,7 +56,9 @@ class LoadTable:
         count = len(self.names)
         shapes = (len(self.groups), self.features.shape, self.loaded.shape)
         if shapes != (count, (count, len(FEATURES)), (count,)):
-            raise ValueError(f"a load table of {count} names has groups, features, labels {shapes}; expected as many")
+            raise ValueError(
+                f"a load table of {count} names has groups, features, labels {shapes}; expected as many"
+            )
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,9 @@ def fit(features: DoubleArray, loaded: BoolArray, provenance: str = "", *, ridge
         DataSetError: all scans are of one kind.
     """
     if not 0 < int(loaded.sum()) < len(loaded):
-        raise DataSetError(f"{int(loaded.sum())} of {len(loaded)} scans are loaded; expected some of both kinds")
+        raise DataSetError(
+            f"{int(loaded.sum())} of {len(loaded)} scans are loaded; expected some of both kinds"
+        )
     spreads = features.std(axis=0)
     zeros = np.zeros(features.shape[1])
     shell = LoadModel(
@@ -221,7 +225,9 @@ def _interval(table: LoadTable, chances: DoubleArray, seed: int) -> tuple[float,
     members = [np.flatnonzero(group == index) for index in range(int(group.max()) + 1)]
     found = []
     for _ in range(_DRAWS):
-        rows = np.concatenate([members[index] for index in rng.integers(0, len(members), len(members)).tolist()])
+        rows = np.concatenate(
+            [members[index] for index in rng.integers(0, len(members), len(members)).tolist()]
+        )
         if 0 < int(table.loaded[rows].sum()) < len(rows):
             found.append(area_under_roc(chances[rows], table.loaded[rows]))
     low, high = np.percentile(found, [2.5, 97.5]).tolist()
@@ -232,7 +238,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Fit, measure, and write the model."""
     parser = argparse.ArgumentParser(description="fit the load state on labelled radiographs")
     parser.add_argument("annotations", type=Path, nargs="+", help="annotation files")
-    parser.add_argument("--images", type=Path, required=True, help="the folder that file names are relative to")
+    parser.add_argument(
+        "--images", type=Path, required=True, help="the folder that file names are relative to"
+    )
     parser.add_argument("--out", type=Path, required=True, help="the load_state.json to write")
     parser.add_argument("--provenance", required=True, help="a sentence on the scans and their terms")
     args = parser.parse_args(arguments)

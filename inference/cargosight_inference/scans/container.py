@@ -30,7 +30,10 @@ _LEAST_ASPECT = 0.5  # width over height under which a picture is a strip of a m
 _LEAST_WIDTH = 0.25  # share of the picture
 _SLOPES = np.linspace(-0.06, 0.06, 25)  # of the floor, in heights over the width
 _FLOOR_RANGE = (0.60, 0.96)  # shares of the picture's height
-_FLOOR_USUAL = ((0.87, 0.06), (0.76, 0.07))  # mean and deviation in pictures cropped at the chassis, and with wheels
+_FLOOR_USUAL = (
+    (0.87, 0.06),
+    (0.76, 0.07),
+)  # mean and deviation in pictures cropped at the chassis, and with wheels
 _SOFT = 0.05  # transmission added before the logarithm: deeper is noise
 _CLEAR_ONSET = 0.03  # of ln T a row: with that much more activity below than above, a floor is no accident
 _EDGE_LIMIT = 0.35  # of ln T: one steep edge must not outweigh a hundred
@@ -253,6 +256,8 @@ def _upper_edge(activity: npt.NDArray[np.float64], row: int, band: int) -> float
     busy = float(activity[row : row + band].mean())
     if busy < 2.5 * quiet:
         return float(row)
-    lasting = np.convolve(activity[reach : row + 5], np.full(5, 0.2), mode="valid")  # a seam alone is no structure
+    lasting = np.convolve(
+        activity[reach : row + 5], np.full(5, 0.2), mode="valid"
+    )  # a seam alone is no structure
     loud = np.flatnonzero(lasting >= quiet + 0.45 * (busy - quiet))
     return float(reach + loud[0]) if loud.size else float(row)

@@ -105,7 +105,9 @@ def _judged(plane: Plane) -> _Judged:
     spread = high - low
     sides = _sides(np.asarray(level[:, None], dtype=np.float32))
     around, least = np.maximum(*sides)[:, 0], np.minimum(*sides)[:, 0]
-    busy = np.maximum(*_sides(np.asarray(spread[:, None], dtype=np.float32)))[:, 0] > 0.1  # beside it lies a load
+    busy = (
+        np.maximum(*_sides(np.asarray(spread[:, None], dtype=np.float32)))[:, 0] > 0.1
+    )  # beside it lies a load
     constant = (spread < _CONSTANT) & busy
     inner = np.zeros(len(plane), dtype=np.bool_)
     inner[_REACH:-_REACH] = True

@@ -45,9 +45,10 @@ def load_features(radiograph: Radiograph, container: Container) -> Features | No
     light = max(float(np.percentile(room, 90.0)), _LEAST_LIGHT)
     dark = room < 0.5 * light
     third = len(room) // 3
-    steep = np.minimum(np.abs(np.diff(depth, axis=1)), _STEEPEST)[1:] + np.minimum(
-        np.abs(np.diff(depth, axis=0)), _STEEPEST
-    )[:, 1:]
+    steep = (
+        np.minimum(np.abs(np.diff(depth, axis=1)), _STEEPEST)[1:]
+        + np.minimum(np.abs(np.diff(depth, axis=0)), _STEEPEST)[:, 1:]
+    )
     return np.array(
         [
             depth.mean(), np.median(depth), np.percentile(depth, 90.0),

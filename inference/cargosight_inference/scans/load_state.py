@@ -53,7 +53,9 @@ class LoadModel:
 
     def __post_init__(self) -> None:
         if self.features != tuple(FEATURES):
-            raise UsageError(f"a load model has the features {self.features}; expected {tuple(FEATURES)}: refit it")
+            raise UsageError(
+                f"a load model has the features {self.features}; expected {tuple(FEATURES)}: refit it"
+            )
         numbers = (self.means, self.spreads, self.coefficients)
         if any(part.shape != (len(FEATURES),) or not np.isfinite(part).all() for part in numbers):
             raise UsageError(f"a load model needs {len(FEATURES)} finite means, spreads and coefficients")
@@ -127,7 +129,9 @@ def estimate_load(radiograph: Radiograph, container: Container, model: LoadModel
 @lru_cache(maxsize=1)
 def bundled_load_model() -> LoadModel:
     """Return the model that comes with the package."""
-    text = resources.files("cargosight_inference.scans").joinpath("load_state.json").read_text(encoding="utf-8")
+    text = (
+        resources.files("cargosight_inference.scans").joinpath("load_state.json").read_text(encoding="utf-8")
+    )
     return _parsed(text, "the bundled load model")
 
 
@@ -154,4 +158,6 @@ def _parsed(text: str, name: str) -> LoadModel:
             float(held["intercept"]), float(held["empty_below"]), float(held["loaded_above"]), str(held["provenance"]),
         )  # fmt: skip
     except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{name} is no load model ({error!r}); expected JSON with schema {SCHEMA}") from error
+        raise UsageError(
+            f"{name} is no load model ({error!r}); expected JSON with schema {SCHEMA}"
+        ) from error

@@ -72,7 +72,10 @@ def _captions(grey: Bytes, lines: Mask) -> Mask:
 def _framed(grey: Bytes, left: int, top: int, width: int, height: int) -> bool:
     """Return whether a dark row lies within four above a caption's ground, and another within four below it."""
     columns = slice(left, left + width)
-    above, below = grey[max(0, top - 4) : max(1, top), columns], grey[top + height : top + height + 4, columns]
+    above, below = (
+        grey[max(0, top - 4) : max(1, top), columns],
+        grey[top + height : top + height + 4, columns],
+    )
     return all(side.size > 0 and float(np.median(side.min(axis=0))) < _PAPER for side in (above, below))
 
 

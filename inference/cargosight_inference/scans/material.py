@@ -71,7 +71,9 @@ class Materials:
         count = len(self.classes)
         rows = (self.confidence, self.ratios, self.depths, self.pixels)
         if any(row.shape != (count,) for row in rows) or int(self.labels.max()) >= count:
-            raise ValueError(f"{count} classes for {int(self.labels.max()) + 1} pieces; expected one row for each")
+            raise ValueError(
+                f"{count} classes for {int(self.labels.max()) + 1} pieces; expected one row for each"
+            )
         view = self.labels.view()
         view.flags.writeable = False
         object.__setattr__(self, "labels", view)

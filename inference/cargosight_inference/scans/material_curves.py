@@ -37,7 +37,9 @@ _WALL_SHARE = 0.25  # of the box's height under the roof, where there is more wa
 _LEAST_ANCHOR = 1500  # pixels
 _SPAN = (0.9, 1.35)  # ratios that steel may have
 _BINS = 90
-_HIGH_ENOUGH = 0.5  # of the highest peak; contaminants of steel lie above it, so that the lowest such peak is taken
+_HIGH_ENOUGH = (
+    0.5  # of the highest peak; contaminants of steel lie above it, so that the lowest such peak is taken
+)
 _ROUGH = 0.12  # relative spread around a pixel beyond which it is an edge
 
 _NOISY = 2.0  # times the noise that the counts alone would have

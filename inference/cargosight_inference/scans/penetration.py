@@ -81,7 +81,9 @@ def measure_penetration(radiograph: Radiograph, container: Container) -> Penetra
     mask = np.asarray(cv2.morphologyEx(whole, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))).astype(np.bool_)
     x1, y1, x2, y2 = (round(value) for value in container.box)
     inside = mask[y1:y2, x1:x2]
-    return Penetration(mask, floor, float(inside.mean()) if inside.size else 0.0, _regions(inside, x1, y1), basis)
+    return Penetration(
+        mask, floor, float(inside.mean()) if inside.size else 0.0, _regions(inside, x1, y1), basis
+    )
 
 
 def noise_floor(radiograph: Radiograph) -> float:
@@ -93,7 +95,9 @@ def _by_counts(radiograph: Radiograph) -> tuple[Mask, float, str]:
     plane = radiograph.plane[:, :, 0]
     floor = noise_floor(radiograph)
     mean, deviation = _moments(plane)
-    mask = (mean < floor) | ((mean < _DEEP) & (mean < _LEAST_SIGNAL * deviation) & (_share_of_zeros(plane) > 0.1))
+    mask = (mean < floor) | (
+        (mean < _DEEP) & (mean < _LEAST_SIGNAL * deviation) & (_share_of_zeros(plane) > 0.1)
+    )
     counts = 1.0 / max(radiograph.noise, 1e-4) ** 2
     return mask, floor, f"noise of {radiograph.noise:.2%} in air, about {counts:,.0f} counts"
 
@@ -101,7 +105,11 @@ def _by_counts(radiograph: Radiograph) -> tuple[Mask, float, str]:
 def _by_black_level(plane: Plane) -> tuple[Mask, float, str]:
     deepest = float(np.percentile(plane[::2, ::2], 0.5))
     if deepest > _BLACK:
-        return np.zeros(plane.shape, np.bool_), deepest, f"nothing is darker than {deepest:.2f}: all was penetrated"
+        return (
+            np.zeros(plane.shape, np.bool_),
+            deepest,
+            f"nothing is darker than {deepest:.2f}: all was penetrated",
+        )
     floor = deepest + _BLACK_STEPS
     mean, deviation = _moments(plane)
     return (mean <= floor) & (deviation <= _TEXTURE), floor, f"black level {deepest:.3f}, texture gone"

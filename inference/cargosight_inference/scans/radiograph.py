@@ -65,7 +65,9 @@ class Radiograph:
     def __post_init__(self) -> None:
         shape = self.plane.shape
         if self.plane.dtype != np.float32 or len(shape) != 3 or shape[2] not in (1, 2):
-            raise ValueError(f"a radiograph's plane is {self.plane.dtype} {shape}; expected float32 (H, W, 1 or 2)")
+            raise ValueError(
+                f"a radiograph's plane is {self.plane.dtype} {shape}; expected float32 (H, W, 1 or 2)"
+            )
         if shape[:2] != (self.scan.height, self.scan.width) or self.markings.shape != shape[:2]:
             raise ValueError(
                 f"a radiograph's plane is {shape}, its markings {self.markings.shape}; expected those of its scan, "
@@ -76,7 +78,9 @@ class Radiograph:
             raise ValueError(f"a radiograph's plane spans {low} to {high}; expected [0, 1] with 1 for air")
         sure = (self.polarity_sureness, self.air_sureness)
         if self.meaning not in get_args(Meaning) or not all(0.0 <= value <= 1.0 for value in sure):
-            raise ValueError(f"a radiograph means {self.meaning!r}, sure to {sure}; expected a meaning, [0, 1]")
+            raise ValueError(
+                f"a radiograph means {self.meaning!r}, sure to {sure}; expected a meaning, [0, 1]"
+            )
         for name in ("plane", "markings"):
             view = getattr(self, name).view()
             view.flags.writeable = False

@@ -53,7 +53,9 @@ def dense_regions(radiograph: Radiograph, container: Container) -> tuple[DenseRe
     around = _surroundings(depth, max(9, round(_AROUND * len(depth)) | 1))
     extra = np.asarray(depth - around, dtype=np.float32)
     steep = _steepness(depth)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats((extra > _EXTRA).astype(np.uint8), connectivity=4)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
+        (extra > _EXTRA).astype(np.uint8), connectivity=4
+    )
     found = []
     for label in range(1, count):
         left, top, width, height, area = stats[label].tolist()
@@ -84,7 +86,9 @@ def _steepness(depth: Plane) -> Plane:
     return np.asarray(cv2.dilate(depth, window) - cv2.erode(depth, window), dtype=np.float32)
 
 
-def _judged(mask: npt.NDArray[np.bool_], extra: Plane, steep: Plane) -> tuple[float, float, float, float] | None:
+def _judged(
+    mask: npt.NDArray[np.bool_], extra: Plane, steep: Plane
+) -> tuple[float, float, float, float] | None:
     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     outline = max(outlines, key=len)
     length, area = cv2.arcLength(outline, True), float(mask.sum())

@@ -62,7 +62,7 @@ def export_detector(
     round_to_half(folded)
     model = build_graph(folded, config.export.candidates)
     store_half(model)
-    inputs = parity_inputs(contract.input, scans or simulated_scans(config.subject))
+    inputs = parity_inputs(contract.input, scans or simulated_scans(contract))
     return write_model(model, contract, path, check=lambda file: check_parity(folded, file, inputs))
 
 

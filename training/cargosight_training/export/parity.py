@@ -11,9 +11,9 @@ import onnxruntime
 import torch
 
 from cargosight_inference.preprocess import preprocess
-from cargosight_inference.scans.scan import Scan, Subject
+from cargosight_inference.scans.scan import Scan
 from cargosight_inference.session import Session
-from cargosight_models.contract import InputContract
+from cargosight_models.contract import Contract, InputContract
 from cargosight_models.errors import ExportError
 from cargosight_models.geometry import FloatArray, IndexArray
 from cargosight_models.networks.detector import Detector
@@ -87,13 +87,13 @@ def parity_inputs(wanted: InputContract, scans: Sequence[Scan], *, seed: int = 0
     return tensors
 
 
-def simulated_scans(subject: Subject, count: int = 2) -> list[Scan]:
-    """Return simulated bags in pseudo-colour, for a check that needs no data."""
+def simulated_scans(contract: Contract, count: int = 2) -> list[Scan]:
+    """Return simulated bags in a kind that the model reads, for a check that needs no data."""
     settings = BagSettings(size=(480, 360), grey_share=0.0)
-    return [
-        Scan.in_memory(simulate_bag(0, index, settings).picture, kind="pseudocolour", subject=subject)
-        for index in range(count)
-    ]
+    bags = [simulate_bag(0, index, settings) for index in range(count)]
+    if contract.input.colour == "rgb":
+        return [Scan.in_memory(bag.picture, kind="pseudocolour", subject=contract.subject) for bag in bags]
+    return [Scan.in_memory(bag.transmission, kind="transmission", subject=contract.subject) for bag in bags]
 
 
 def check_parity(

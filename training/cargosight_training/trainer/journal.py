@@ -14,7 +14,18 @@ from cargosight_training.trainer.cpu_time import cpu_seconds
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-COLUMNS = ("step", "size", "lr", "loss", "classes", "boxes", "positives", "images_per_second", "cpu_hours")
+COLUMNS = (
+    "step",
+    "size",
+    "lr",
+    "loss",
+    "classes",
+    "boxes",
+    "positives",
+    "anomaly",
+    "images_per_second",
+    "cpu_hours",
+)
 
 
 class Journal:
