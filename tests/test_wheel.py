@@ -9,6 +9,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from tests.made.models import make_blob_model
@@ -127,7 +129,7 @@ def test_the_base_install_asks_for_no_torch(wheel: Path) -> None:
         message = email.message_from_bytes(archive.read(metadata))
     requirements = message.get_all("Requires-Dist") or []
     base = sorted(re.split(r"[^\w-]", line)[0] for line in requirements if "extra ==" not in line)
-    assert base == ["numpy", "onnxruntime", "opencv-python-headless", "pillow", "pyyaml"]
+    assert base == ["mucoeff", "numpy", "onnxruntime", "opencv-python-headless", "pillow", "pyyaml"]
     assert any(line.startswith("torch>") and "extra == 'train'" in line for line in requirements)
     assert message["License-Expression"] == "Apache-2.0"
 
@@ -181,6 +183,13 @@ def test_the_samples_are_inspected_without_torch(installed: Path, tmp_path: Path
 def test_simulate_runs_without_torch(installed: Path, tmp_path: Path) -> None:
     words = ("simulate", "baggage", "--count", "2", "--size", "160x120", "--out", str(tmp_path / "bags"))
     assert "2 simulated scans" in _cargosight(installed, *words, cwd=tmp_path).stdout
+
+
+def test_project_runs_without_torch(installed: Path, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "grey.png"), np.full((300, 400), 150, dtype=np.uint8))
+    words = ("project", "grey.png", "--threat", "shielded_source", "--pitch", "6", "--out", "out.png")
+    assert "shielded_source with visibility" in _cargosight(installed, *words, cwd=tmp_path).stdout
+    assert (tmp_path / "out.truth.json").is_file()
 
 
 def test_training_without_its_extra_says_what_to_install(installed: Path, tmp_path: Path) -> None:
