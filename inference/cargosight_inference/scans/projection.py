@@ -27,8 +27,8 @@ OPAQUE = 0.002
 _CURVE_STEPS = 2000
 _MOST_IRON = 1000.0  # g/cm2, 1.3 m, beyond what any beam tells from nothing
 _DEEPEST = 12.0  # -ln T, a count in 160,000
-_MASK_DEPTH = 0.002  # -ln T in air from which a pixel belongs to the threat
-_RING = 9  # pixels around the threat over which the background's variation is measured
+MASK_DEPTH = 0.002  # -ln T in air from which a pixel belongs to the threat
+RING = 9  # pixels around the threat over which the background's variation is measured
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +132,7 @@ def project(
     beams = beams_of(scan)
     signal = _as_transmission(scan)
     after = darkened(signal[rows, columns], loads, beams, photons=photons, rng=rng)
-    here = -np.log(beams[0].transmission(loads)) > _MASK_DEPTH
+    here = -np.log(beams[0].transmission(loads)) > MASK_DEPTH
     mask = np.zeros((scan.height, scan.width), dtype=np.bool_)
     mask[rows, columns] = here
     opaque = OPAQUE if photons is None else max(3.0 / photons, 1.0 / 65535)
@@ -227,11 +227,11 @@ def visibility(
     if 2 * int(seen.sum()) <= int(here.sum()):
         return 0.0
     change = np.abs(np.log(np.maximum(after[seen], opaque)) - np.log(before[seen]))
-    r0, r1 = max(0, rows.start - _RING), min(signal.shape[0], rows.stop + _RING)
-    c0, c1 = max(0, columns.start - _RING), min(signal.shape[1], columns.stop + _RING)
+    r0, r1 = max(0, rows.start - RING), min(signal.shape[0], rows.stop + RING)
+    c0, c1 = max(0, columns.start - RING), min(signal.shape[1], columns.stop + RING)
     inner = np.zeros((r1 - r0, c1 - c0), dtype=np.uint8)
     inner[rows.start - r0 : rows.stop - r0, columns.start - c0 : columns.stop - c0] = here
-    around = cv2.dilate(inner, np.ones((2 * _RING + 1, 2 * _RING + 1), np.uint8)).astype(np.bool_) & (
+    around = cv2.dilate(inner, np.ones((2 * RING + 1, 2 * RING + 1), np.uint8)).astype(np.bool_) & (
         inner == 0
     )
     ring = signal[r0:r1, c0:c1][around]

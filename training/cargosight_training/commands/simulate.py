@@ -1,7 +1,10 @@
 """`cargosight simulate`: simulated scans with boxes, for trials, tests and as a declared training source."""
 
 import argparse
+import importlib
+import importlib.util
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,45 +13,78 @@ from cargosight_inference.arguments import path_argument
 from cargosight_inference.progress import Progress
 from cargosight_models.errors import UsageError
 from cargosight_training.datasets.records import DataSet
+from cargosight_training.simulation import writing as bag_files
 from cargosight_training.simulation.baggage import BagSettings
-from cargosight_training.simulation.writing import ANNOTATIONS, write_bags
+from cargosight_training.simulation.cargo import Builder, ContainerSettings
+from cargosight_training.simulation.cargo import writing as container_files
 
-SUMMARY = "simulate scans of bags, with boxes"
+SUMMARY = "simulate scans of bags or of cargo, with boxes"
+_THREATS = "cargosight_training.simulation.cargo.threats"
+_BAGGAGE_ONLY = ("format", "size", "classes", "clean_share", "grey_share")
+_CONTAINER_ONLY = ("families", "vehicles", "empty_share", "threat_share")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
-    defaults = BagSettings()
-    parser.add_argument("subject", choices=("baggage",), help="what to simulate")
+    parser.add_argument("subject", choices=("baggage", "container"), help="what to simulate")
     parser.add_argument("--count", type=int, default=20, metavar="N", help="how many scans (default: 20)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="number of the series (default: 0)")
     parser.add_argument("--out", type=path_argument, required=True, metavar="DIR", help="folder to write to")
-    parser.add_argument(
+    _add_baggage(parser.add_argument_group("baggage"))
+    _add_container(parser.add_argument_group("container"))
+
+
+def _add_baggage(group: argparse._ArgumentGroup) -> None:
+    defaults = BagSettings()
+    group.add_argument(
         "--format",
         choices=("png", "jpeg", "tiff"),
-        default="png",
         help="the picture of a scanner, or 16-bit transmission at two energies (default: png)",
     )
-    parser.add_argument("--size", metavar="WxH", help="pixels of every scan (default: varied, about 640x480)")
-    parser.add_argument(
+    group.add_argument("--size", metavar="WxH", help="pixels of every scan (default: varied, about 640x480)")
+    group.add_argument(
         "--classes",
         metavar="CLASS,CLASS",
         help="hide only these kinds of items (default: all eighteen); "
         "laptop cells are boxed as battery all the same",
     )
-    parser.add_argument(
+    group.add_argument(
         "--clean-share",
         type=float,
-        default=defaults.clean_share,
         metavar="SHARE",
         help=f"share of bags in which nothing is hidden (default: {defaults.clean_share})",
     )
-    parser.add_argument(
+    group.add_argument(
         "--grey-share",
         type=float,
-        default=defaults.grey_share,
         metavar="SHARE",
         help=f"share of grey pictures (default: {defaults.grey_share})",
+    )
+
+
+def _add_container(group: argparse._ArgumentGroup) -> None:
+    defaults = ContainerSettings()
+    group.add_argument(
+        "--families",
+        metavar="NAME,NAME",
+        help=f"kinds of cargo to draw from (default: all: {', '.join(defaults.families)})",
+    )
+    group.add_argument(
+        "--vehicles",
+        metavar="NAME,NAME",
+        help=f"kinds of vehicle to draw from (default: all: {', '.join(defaults.vehicles)})",
+    )
+    group.add_argument(
+        "--empty-share",
+        type=float,
+        metavar="SHARE",
+        help=f"share of scans without cargo (default: {defaults.empty_share})",
+    )
+    group.add_argument(
+        "--threat-share",
+        type=float,
+        metavar="SHARE",
+        help=f"share of scans with one to three threats (default: {defaults.threat_share})",
     )
 
 
@@ -59,21 +95,71 @@ def run(args: argparse.Namespace) -> int:
         UsageError: an option is wrong, or the folder holds a series already.
         DataSetError: an unknown class name.
     """
-    classes = BagSettings().classes
-    if args.classes is not None:
-        classes = tuple(name.strip() for name in args.classes.split(",") if name.strip())
-    settings = BagSettings(
-        clean_share=args.clean_share, grey_share=args.grey_share, classes=classes, size=_size(args.size)
-    )
+    others = _CONTAINER_ONLY if args.subject == "baggage" else _BAGGAGE_ONLY
+    for name in others:
+        if getattr(args, name, None) is not None:
+            raise UsageError(
+                f"--{name.replace('_', '-')} does not go with `simulate {args.subject}`; leave it out"
+            )
     bar = Progress(args.count)
     try:
-        dataset = write_bags(
-            args.out, count=args.count, seed=args.seed, form=args.format, settings=settings, done=bar.advance
-        )
+        path, dataset = _bags(args, bar) if args.subject == "baggage" else _containers(args, bar)
     finally:
         bar.erase()
-    sys.stdout.write(_summary(args.out / ANNOTATIONS, dataset))
+    sys.stdout.write(_summary(path, dataset))
     return 0
+
+
+def _bags(args: argparse.Namespace, bar: Progress) -> tuple[Path, DataSet]:
+    defaults = BagSettings()
+    settings = BagSettings(
+        clean_share=defaults.clean_share if args.clean_share is None else args.clean_share,
+        grey_share=defaults.grey_share if args.grey_share is None else args.grey_share,
+        classes=defaults.classes if args.classes is None else _names(args.classes),
+        size=_size(args.size),
+    )
+    dataset = bag_files.write_bags(
+        args.out,
+        count=args.count,
+        seed=args.seed,
+        form=args.format or "png",
+        settings=settings,
+        done=bar.advance,
+    )
+    return args.out / bag_files.ANNOTATIONS, dataset
+
+
+def _containers(args: argparse.Namespace, bar: Progress) -> tuple[Path, DataSet]:
+    defaults = ContainerSettings()
+    settings = ContainerSettings(
+        families=defaults.families if args.families is None else _names(args.families),
+        vehicles=defaults.vehicles if args.vehicles is None else _names(args.vehicles),
+        empty_share=defaults.empty_share if args.empty_share is None else args.empty_share,
+        threat_share=defaults.threat_share if args.threat_share is None else args.threat_share,
+    )
+    threats, lookalikes = _builders()
+    dataset = container_files.write_containers(
+        args.out,
+        count=args.count,
+        seed=args.seed,
+        settings=settings,
+        threats=threats,
+        lookalikes=lookalikes,
+        done=bar.advance,
+    )
+    return args.out / container_files.ANNOTATIONS, dataset
+
+
+def _builders() -> tuple[Mapping[str, Builder], Mapping[str, Builder]]:
+    """Return what builds threats and look-alikes; without that module, scans are made with neither."""
+    if importlib.util.find_spec(_THREATS) is None:
+        return {}, {}
+    module = importlib.import_module(_THREATS)
+    return module.THREATS, module.LOOKALIKES
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

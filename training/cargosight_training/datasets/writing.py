@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ class BoxedImage:
         height: Height in pixels.
         boxes: Corner boxes x1, y1, x2, y2 in pixels; a W-wide image spans 0..W.
         names: The class of each box.
+        details: Further keys of each box's annotation, such as `segmentation` and `area`; empty for none.
+        facts: Further keys of the image's row.
     """
 
     path: Path
@@ -29,6 +31,8 @@ class BoxedImage:
     height: int
     boxes: tuple[tuple[float, float, float, float], ...]
     names: tuple[str, ...]
+    details: tuple[Mapping[str, Any], ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,7 @@ def coco_document(
     annotations: list[Mapping[str, Any]] = []
     for image_id, image in enumerate(images, start=1):
         row = {
+            **image.facts,
             "id": image_id,
             "file_name": Path(os.path.relpath(image.path, images_dir)).as_posix(),
             "width": image.width,
@@ -119,15 +124,17 @@ def coco_document(
             "source": terms.source,
         }
         rows.append(row if terms.scanner is None else {**row, "scanner": terms.scanner})
-        for (x1, y1, x2, y2), name in zip(image.boxes, image.names, strict=True):
+        details = image.details or ({},) * len(image.boxes)
+        for (x1, y1, x2, y2), name, detail in zip(image.boxes, image.names, details, strict=True):
             bbox = [round(value, 3) for value in (x1, y1, x2 - x1, y2 - y1)]
             annotations.append(
                 {
+                    "area": round(bbox[2] * bbox[3], 3),
+                    **detail,
                     "id": len(annotations) + 1,
                     "image_id": image_id,
                     "category_id": ids[name],
                     "bbox": bbox,
-                    "area": round(bbox[2] * bbox[3], 3),
                     "iscrowd": 0,
                 }
             )

@@ -219,7 +219,7 @@ class Pen:
     ) -> None:
         """Draw several wires of one kind at once; where they cross they do not add."""
         pixels = [self.affine.points(path) for path in paths]
-        width, drawn = _line(diameter * self.scale)
+        width, drawn = line_width(diameter * self.scale)
         cover = self._window(np.concatenate(pixels), margin=width + 2)
         if cover is None:
             return
@@ -288,7 +288,7 @@ class Pen:
         if cover is None:
             return None
         origin = (cover.columns.start + 0.5, cover.rows.start + 0.5)
-        pixels = [_inset(outline, -_FAT_EDGE if i else _FAT_EDGE) for i, outline in enumerate(pixels)]
+        pixels = [inset(outline, -_FAT_EDGE if i else _FAT_EDGE) for i, outline in enumerate(pixels)]
         polygons = [np.rint((outline - origin) * 2**_SHIFT).astype(np.int32) for outline in pixels]
         cv2.fillPoly(cover.share, polygons, 255, cv2.LINE_AA, _SHIFT)
         return cover
@@ -305,7 +305,7 @@ class Pen:
         self.canvas.deposit(cover.rows, cover.columns, material, thickness, areal)
 
 
-def _line(wanted: float) -> tuple[int, float]:
+def line_width(wanted: float) -> tuple[int, float]:
     """OpenCV's line width whose line is nearest to `wanted` pixels, and how wide that line is."""
     if wanted > _LINES[-1][1]:
         width = round(wanted - _FAT_LINE)
@@ -319,7 +319,7 @@ def _chord(inside: Plane, depth: float, edge: float) -> Plane:
     return chord
 
 
-def _inset(outline: Points, distance: float) -> Points:
+def inset(outline: Points, distance: float) -> Points:
     """Return a polygon with its edges moved inwards by `distance`, sharp corners by at most twice that."""
     edge = np.concatenate([outline[1:], outline[:1]]) - outline
     twice_area = float((outline[:, 0] * edge[:, 1] - outline[:, 1] * edge[:, 0]).sum())

@@ -44,23 +44,9 @@ def write_bags(
     Raises:
         UsageError: a wrong number, or the folder holds a series or pictures already.
     """
-    if count < 1:
-        raise UsageError(f"{count} bags were asked for; expected 1 or more")
-    if seed < 0:
-        raise UsageError(f"the seed is {seed}; expected 0 or more")
     if form not in get_args(Format):
         raise UsageError(f"the format is {form!r}; expected one of {', '.join(get_args(Format))}")
-    if (out / ANNOTATIONS).exists():
-        raise UsageError(
-            f"{out / ANNOTATIONS} exists already; name another folder, or delete that series first"
-        )
-    folder = out / "images"
-    if folder.is_dir() and any(folder.iterdir()):
-        raise UsageError(
-            f"{folder} holds pictures already, of another data set or of a series that was interrupted; name another "
-            "folder, or delete them first"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = begin_series(out, ANNOTATIONS, count=count, seed=seed, what="bags")
     images = []
     for index in range(count):
         bag = simulate_bag(seed, index, settings)
@@ -72,6 +58,30 @@ def write_bags(
     return write_coco(
         out / ANNOTATIONS, images, BAGGAGE_CLASSES.names, SourceTerms(SOURCE, origin="simulated")
     )
+
+
+def begin_series(out: Path, annotations: str, *, count: int, seed: int, what: str) -> Path:
+    """Check the numbers of a series, make its folder of images and return it.
+
+    Raises:
+        UsageError: a wrong number, or the folder holds a series or pictures already.
+    """
+    if count < 1:
+        raise UsageError(f"{count} {what} were asked for; expected 1 or more")
+    if seed < 0:
+        raise UsageError(f"the seed is {seed}; expected 0 or more")
+    if (out / annotations).exists():
+        raise UsageError(
+            f"{out / annotations} exists already; name another folder, or delete that series first"
+        )
+    folder = out / "images"
+    if folder.is_dir() and any(folder.iterdir()):
+        raise UsageError(
+            f"{folder} holds pictures already, of another data set or of a series that was interrupted; name another "
+            "folder, or delete them first"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def write_bag(path: Path, bag: SimulatedBag) -> None:
@@ -101,10 +111,12 @@ def encode_transmission(transmission: Plane, air_counts: int = AIR_COUNTS) -> by
         transmission: (H, W, C) in [0, 1].
         air_counts: what air is written as.
     """
-    pages = [
-        np.rint(np.ascontiguousarray(transmission[:, :, channel]) * np.float32(air_counts)).astype(np.uint16)
-        for channel in range(transmission.shape[2])
-    ]
+    return encode_counts(np.rint(transmission * np.float32(air_counts)).astype(np.uint16))
+
+
+def encode_counts(counts: npt.NDArray[np.uint16]) -> bytes:
+    """Return (H, W, C) counts as a 16-bit TIFF of C pages, Deflate-compressed."""
+    pages = [np.ascontiguousarray(counts[:, :, channel]) for channel in range(counts.shape[2])]
     deflate, differences = 8, 2
     options = [cv2.IMWRITE_TIFF_COMPRESSION, deflate, cv2.IMWRITE_TIFF_PREDICTOR, differences]
     _, buffer = cv2.imencodemulti(".tif", pages, options)

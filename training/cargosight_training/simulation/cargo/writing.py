@@ -1,0 +1,94 @@
+"""Series of simulated cargo scans as files: two-page 16-bit TIFF, with boxes, masks and truth as COCO JSON."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cargosight_training.datasets.records import DataSet
+from cargosight_training.datasets.writing import BoxedImage, SourceTerms, write_coco
+from cargosight_training.simulation.cargo.container import (
+    ContainerSettings,
+    SimulatedContainer,
+    simulate_container,
+)
+from cargosight_training.simulation.cargo.insertion import Builder, Inserted
+from cargosight_training.simulation.writing import begin_series, encode_counts
+
+SOURCE = "simulated-cargo"
+ANNOTATIONS = "container.json"
+_NOTHING_SOUGHT = "threat"  # COCO needs a category; with no builders no class is labelled
+
+
+def write_containers(
+    out: Path,
+    *,
+    count: int,
+    seed: int,
+    settings: ContainerSettings | None = None,
+    threats: Mapping[str, Builder],
+    lookalikes: Mapping[str, Builder],
+    done: Callable[[], None] | None = None,
+) -> DataSet:
+    """Simulate `count` scans into `out/images/NNNNN.tif` and their truth into `out/container.json`.
+
+    Each image's row carries `truth`, look-alikes among it; each annotation carries the mask as run lengths and what
+    is known of the threat.
+
+    Args:
+        out: folder; made if missing.
+        count: how many, 1 or more.
+        seed: of the series; scan number i depends on the seed, i, the settings and the builders alone.
+        settings: what scans are made.
+        threats: builders by class name; with none, the file labels no class.
+        lookalikes: builders by name.
+        done: called after each scan.
+
+    Raises:
+        UsageError: a wrong number, or the folder holds a series or pictures already.
+    """
+    folder = begin_series(out, ANNOTATIONS, count=count, seed=seed, what="scans")
+    classes = tuple(threats) or (_NOTHING_SOUGHT,)
+    images = []
+    for index in range(count):
+        scan = simulate_container(seed, index, settings, threats=threats, lookalikes=lookalikes)
+        path = folder / f"{index:05d}.tif"
+        path.write_bytes(encode_counts(scan.counts))
+        images.append(_boxed(path, scan))
+        if done is not None:
+            done()
+    terms = SourceTerms(SOURCE, labelled=tuple(threats), origin="simulated")
+    return write_coco(out / ANNOTATIONS, images, classes, terms)
+
+
+def run_lengths(mask: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    """Return COCO's uncompressed run lengths of a mask (H, W): by columns, starting with the zeros."""
+    flat = np.concatenate([[False], mask.ravel(order="F"), [False]])
+    edges = np.flatnonzero(flat[1:] != flat[:-1])
+    counts = np.diff(np.concatenate([[0], edges, [mask.size]])).tolist()
+    if edges.size and edges[-1] == mask.size:
+        counts.pop()
+    return {"size": list(mask.shape), "counts": counts}
+
+
+def _boxed(path: Path, scan: SimulatedContainer) -> BoxedImage:
+    height, width = scan.counts.shape[:2]
+    found = scan.truth.threats
+    truth = {key: value for key, value in asdict(scan.truth).items() if key != "threats"}
+    return BoxedImage(
+        path,
+        width,
+        height,
+        boxes=tuple(thing.box for thing in found),
+        names=tuple(thing.name for thing in found),
+        details=tuple(_detail(thing, mask) for thing, mask in zip(found, scan.masks, strict=True)),
+        facts={"truth": truth},
+    )
+
+
+def _detail(thing: Inserted, mask: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    known = {key: value for key, value in asdict(thing).items() if key not in {"name", "box"}}
+    return {"segmentation": run_lengths(mask), "area": int(mask.sum()), **known}
