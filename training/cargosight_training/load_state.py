@@ -10,7 +10,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -164,9 +164,7 @@ def fit(features: DoubleArray, loaded: BoolArray, provenance: str = "", *, ridge
         weights -= step
         if float(np.abs(step).max()) < 1e-9:
             break
-    return LoadModel(
-        shell.features, shell.means, shell.spreads, weights[1:], float(weights[0]), EMPTY_BELOW, LOADED_ABOVE, provenance
-    )  # fmt: skip
+    return replace(shell, coefficients=weights[1:], intercept=float(weights[0]))
 
 
 def cross_validated(table: LoadTable, *, seed: int = 0) -> DoubleArray:

@@ -177,7 +177,7 @@ def _roof(load: npt.NDArray[np.bool_]) -> tuple[float, float]:
 
 def _floor(inside: Plane, roof: float) -> tuple[float, float, float]:
     """Return the row of the floor at the middle, its slope in rows a column, and how sure it is."""
-    height, width = inside.shape
+    width = inside.shape[1]
     logs = np.log(inside + np.float32(_SOFT))
     along = np.abs(logs[:, 2:] - logs[:, :-2])
     along = np.pad(along, ((0, 0), (1, 1)), mode="edge")

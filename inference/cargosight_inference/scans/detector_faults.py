@@ -128,7 +128,7 @@ def _gain_errors(plane: Plane) -> tuple[Plane, npt.NDArray[np.bool_]]:
     above, below = _sides(sampled)
     least, most = np.minimum(above, below), np.maximum(above, below)
     off = np.maximum(sampled - most, 0.0) + np.minimum(sampled - least, 0.0)
-    error = off / np.maximum(least, np.float32(_SEEN))
+    error = np.asarray(off / np.maximum(least, np.float32(_SEEN)), dtype=np.float32)
     seen = least > _SEEN
     gain = _row_median(error, seen)
     same = (np.sign(error) == np.sign(gain)[:, None]) & (np.abs(error) > 0.4 * np.abs(gain)[:, None]) & seen

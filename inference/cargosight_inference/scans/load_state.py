@@ -152,10 +152,12 @@ def _parsed(text: str, name: str) -> LoadModel:
         held = json.loads(text)
         if held["schema"] != SCHEMA:
             raise UsageError(f"{name} has the schema {held['schema']}; expected {SCHEMA}: refit it")
+        means, spreads, coefficients = (
+            np.array(held[key], dtype=np.float64) for key in ("means", "spreads", "coefficients")
+        )
         return LoadModel(
-            tuple(held["features"]),
-            *(np.array(held[key], dtype=np.float64) for key in ("means", "spreads", "coefficients")),
-            float(held["intercept"]), float(held["empty_below"]), float(held["loaded_above"]), str(held["provenance"]),
+            tuple(held["features"]), means, spreads, coefficients, float(held["intercept"]),
+            float(held["empty_below"]), float(held["loaded_above"]), str(held["provenance"]),
         )  # fmt: skip
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(

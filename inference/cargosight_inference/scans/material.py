@@ -17,7 +17,6 @@ from cargosight_inference.scans.material_curves import (
     SMOOTH,
     SteelAnchor,
     anchored_on_steel,
-    energies_of,
     expected_ratio,
     smoothed_depths,
 )
@@ -35,7 +34,7 @@ _COLOURS = np.array(
     [[245, 150, 40], [70, 170, 80], [60, 110, 215], [170, 170, 170], [70, 0, 0]], dtype=np.float32
 )  # orange, green, blue, grey, dark red
 _LEAST_DEPTH = 0.3  # -ln T: thinner, the curves of light and heavy lie within the noise of a piece
-_ABOVE_FLOOR = 8.0  # times the noise floor: below, offsets of the detector bend the ratio
+_ABOVE_FLOOR = 4.0  # times the noise floor: below, offsets of the detector bend the ratio
 _LEAST_PIXELS = 80  # flat ones
 _SYSTEMATIC = 0.006  # of the ratio: what is left of curves and anchor
 _UNANCHORED = 0.03  # of the ratio, where no steel was found to anchor the scan on
@@ -55,7 +54,6 @@ class Materials:
         depths: (N,) -ln T of the more penetrating channel.
         pixels: (N,) pixels of each piece.
         anchor: how the scan was brought onto the curves.
-        energies: high and low voltage in MV that the curves are for.
     """
 
     labels: Labels
@@ -65,7 +63,6 @@ class Materials:
     depths: Doubles
     pixels: Doubles
     anchor: SteelAnchor
-    energies: tuple[float, float]
 
     def __post_init__(self) -> None:
         count = len(self.classes)
@@ -89,14 +86,13 @@ def classify_materials(radiograph: Radiograph, container: Container) -> Material
     Raises:
         UsageError: the radiograph is no transmission at two energies.
     """
-    energies = energies_of(radiograph)
     anchor = anchored_on_steel(radiograph, container)
     labels = superpixels(radiograph.plane[:, :, 0])
     pixels = np.maximum(sums(labels), 1.0)
     depths, measured, error, flat = _measured(radiograph, labels)
     ratios = measured / anchor.factor
     error = np.hypot(error, _SYSTEMATIC if anchor.confidence > 0.0 else _UNANCHORED)
-    classes, confidence = _named(depths, ratios, error, energies)
+    classes, confidence = _named(depths, ratios, error, anchor.energies)
     mask = measure_penetration(radiograph, container).mask
     opaque = sums(labels, mask.astype(np.float32)) / pixels > _MOST_OPAQUE
     deepest = -np.log(_ABOVE_FLOOR * noise_floor(radiograph))
@@ -105,7 +101,7 @@ def classify_materials(radiograph: Radiograph, container: Container) -> Material
     classes[unknown], classes[opaque] = THIN, OPAQUE
     confidence[unknown | opaque] = 0.0
     ratios[(depths < _LEAST_DEPTH) | opaque] = np.nan
-    return Materials(labels, classes, confidence, ratios, depths, pixels, anchor, energies)
+    return Materials(labels, classes, confidence, ratios, depths, pixels, anchor)
 
 
 def _measured(radiograph: Radiograph, labels: Labels) -> tuple[Doubles, Doubles, Doubles, Doubles]:
@@ -143,8 +139,9 @@ def _named(
 
 
 def draw_materials(radiograph: Radiograph, materials: Materials) -> npt.NDArray[np.uint8]:
-    """Return a picture (H, W, 3) uint8 RGB: organic orange, light metal green, heavy metal blue, thin or unknown grey,
-    opaque dark red; the denser, the darker.
+    """Return a picture (H, W, 3) uint8 RGB in the usual colours, the denser, the darker.
+
+    Organic is orange, light metal green, heavy metal blue, thin or unknown grey, opaque dark red.
     """
     colour = _COLOURS[materials.classes][materials.labels]
     tone = np.sqrt(radiograph.plane[:, :, :1])  # lifts the dark, in which loads lie

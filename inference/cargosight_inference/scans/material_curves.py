@@ -1,8 +1,10 @@
 """What the ratio of two attenuations should be for a material behind so much of it, and how one scan differs.
 
-R = ln T(low) / ln T(high) falls with the atomic number at megavolts, from light to heavy. The computed ratios are a few
-per cent above measured ones, since real accelerators seldom run at their nominal voltage and scatter fills in: each
-scan is brought onto the curves by its own steel, of which every container has plenty in its walls, floor and chassis.
+R = ln T(low) / ln T(high) falls with the atomic number at megavolts, from light to heavy. Measured ratios lie some per
+cent off those of the nominal voltages, since accelerators seldom run at them and scatter fills in; when the two beams
+are closer than they claim, all ratios come closer to 1 and to one another. So each scan is brought onto curves by its
+own steel, of which every container has plenty in its walls, floor and chassis: the lower voltage is moved until steel
+comes out right, and the other materials' curves move with it.
 """
 
 from dataclasses import dataclass
@@ -42,6 +44,7 @@ _HIGH_ENOUGH = (
 )
 _ROUGH = 0.12  # relative spread around a pixel beyond which it is an edge
 
+_LEAST_LOW, _LEAST_APART, _LOW_STEP = 1.2, 0.2, 0.05  # MV, of the lower voltage
 _NOISY = 2.0  # times the noise that the counts alone would have
 
 
@@ -50,11 +53,15 @@ class SteelAnchor:
     """How one scan's ratios lie on the computed curves.
 
     Attributes:
-        factor: measured over computed ratio of steel; measured ratios are divided by it.
+        ratio: measured ratio of steel over that computed for the nominal voltages; 1 where no steel was found.
+        energies: high and low voltage in MV at which steel comes out as measured.
+        factor: what is still left between measured and computed ratio; measured ratios are divided by it.
         pixels: that it rests on.
-        confidence: in [0, 1]: how far the anchor's ratios agree; 0 where no steel was found and the factor is 1.
+        confidence: in [0, 1]: how far the anchor's ratios agree; 0 where no steel was found.
     """
 
+    ratio: float
+    energies: tuple[float, float]
     factor: float
     pixels: int
     confidence: float
@@ -87,7 +94,7 @@ def expected_ratio(name: str, depth: Doubles | float, energies: tuple[float, flo
     return np.interp(np.asarray(depth, dtype=np.float64), depths, ratios)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=128)
 def _curve(name: str, energies: tuple[float, float]) -> tuple[Doubles, Doubles]:
     """Return depth and mean ratio of a class."""
     beams = [linac(voltage) for voltage in energies]
@@ -107,19 +114,42 @@ def anchored_on_steel(radiograph: Radiograph, container: Container) -> SteelAnch
     zone &= (high > _ANCHOR_DEPTHS[0]) & (high < _ANCHOR_DEPTHS[1])
     count = int(zone.sum())
     if count < _LEAST_ANCHOR:
-        return SteelAnchor(1.0, count, 0.0)
+        return SteelAnchor(1.0, energies, 1.0, count, 0.0)
     depth = high[zone].astype(np.float64)
-    factor = low[zone] / depth / expected_ratio("heavy_metal", depth, energies)
-    histogram, edges = np.histogram(factor, bins=_BINS, range=(_SPAN[0] - 0.1, _SPAN[1] - 0.1), weights=depth)
+    ratios = low[zone] / depth / expected_ratio("heavy_metal", depth, energies)
+    histogram, edges = np.histogram(ratios, bins=_BINS, range=(_SPAN[0] - 0.1, _SPAN[1] - 0.1), weights=depth)
     smooth = np.convolve(histogram, [0.25, 0.5, 0.25], mode="same")
     peaks = np.flatnonzero((smooth >= np.roll(smooth, 1)) & (smooth >= np.roll(smooth, -1)))
     high_peaks = peaks[smooth[peaks] >= _HIGH_ENOUGH * smooth.max()]
     middle = 0.5 * (edges[high_peaks[0]] + edges[high_peaks[0] + 1])
-    near = np.abs(factor - middle) < 0.02
+    near = np.abs(ratios - middle) < 0.02
     if int(near.sum()) < _LEAST_ANCHOR // 3:
-        return SteelAnchor(1.0, count, 0.0)
-    found = float(np.average(factor[near], weights=depth[near]))
-    return SteelAnchor(found, int(near.sum()), float(near.mean()))
+        return SteelAnchor(1.0, energies, 1.0, count, 0.0)
+    found = float(np.average(ratios[near], weights=depth[near]))
+    typical = float(np.average(depth[near], weights=depth[near]))
+    fitted, factor = _fitted(found, typical, energies)
+    return SteelAnchor(found, fitted, factor, int(near.sum()), float(near.mean()))
+
+
+def _fitted(ratio: float, depth: float, nominal: tuple[float, float]) -> tuple[tuple[float, float], float]:
+    """Return the voltages at which steel is `ratio` times as at the nominal ones, and the factor that is left.
+
+    The ratio falls as the lower voltage rises, so that halving finds it, in steps of 0.05 MV.
+    """
+    high = nominal[0]
+    wanted = ratio * float(expected_ratio("heavy_metal", depth, nominal))
+    grid = np.arange(max(_LEAST_LOW, 0.4 * high), high - _LEAST_APART, _LOW_STEP)
+    if not grid.size:
+        return nominal, ratio
+    first, last = 0, grid.size - 1
+    while first < last:
+        middle = (first + last) // 2
+        if float(expected_ratio("heavy_metal", depth, (high, float(grid[middle])))) > wanted:
+            first = middle + 1
+        else:
+            last = middle
+    fitted = (high, round(float(grid[first]), 3))
+    return fitted, wanted / float(expected_ratio("heavy_metal", depth, fitted))
 
 
 def smoothed_depths(radiograph: Radiograph) -> tuple[Plane, Plane, npt.NDArray[np.bool_]]:

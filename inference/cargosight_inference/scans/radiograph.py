@@ -25,6 +25,7 @@ _LEAST_AIR_LEVEL = 0.4  # of full scale: air darker than that is hardly air
 _HUE_OF_BLUE = 120.0  # in OpenCV's half degrees
 _LEAST_SATURATION = 0.3
 _NOISE_SAMPLES = 400_000
+_THIN = (0.4, 0.96)  # transmission of the parts from which noise is taken
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,10 +40,10 @@ class Radiograph:
             hold but no areal density does; `palette` where even the order is guessed from a palette's hues.
         polarity: of the source.
         polarity_sureness: in [0, 1]; 0.5 is a habit, not a finding.
-        air_level: what air had in the source on its own scale from 0 to 1 before it became 1; for transmission, what the
-            reader's air level left (near 1).
+        air_level: what air had in the source, on its own scale from 0 to 1, before it became 1; exactly 1 for
+            transmission, which the reader has divided by its air level.
         air_sureness: in [0, 1]; low where no border shows air, so that the brightest load stood in for it.
-        noise: standard deviation of the plane in its brightest parts, channel 0, from pixel to pixel.
+        noise: standard deviation of a pixel of air, channel 0; 0 where it cannot be told.
         markings: bool (H, W), burnt-in lines and captions. Read-only.
         faults: of the detector.
         corrected: whether stripes and lines that do not answer were mended in the plane.
@@ -166,6 +167,8 @@ def _order_of_palette(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), dtype=np.float32) / np.float32(255.0)
     ordered = np.minimum(hue / np.float32(_HUE_OF_BLUE), np.float32(1.0))
     ordered = np.where(hue > _HUE_OF_BLUE + 20.0, 0.0, ordered)  # magenta and red beyond it: the other end
+    blue = (hue > 0.9 * _HUE_OF_BLUE) & (ordered > 0.0) & (value > 0.35)
+    value = np.where(blue, 1.0, value)  # the palette called jet ends in a darker blue
     return np.asarray(value * (np.float32(0.25) + np.float32(0.75) * ordered), dtype=np.float32)
 
 
@@ -175,14 +178,10 @@ def _polarity(plane: npt.NDArray[np.float32], scan: Scan, meaning: Meaning) -> t
     Above a vehicle there is air or, cropped tightly, the light top of its box; the sides are often load. So the upper
     border decides, and a border that is neither light nor dark leaves it at what the scan says.
     """
-    if meaning == "transmission":
+    if meaning == "transmission" or scan.polarity == "air_dark":  # only a caller says so of an 8-bit scan
         return scan.polarity, 1.0
-    if scan.polarity == "air_dark":
-        return "air_dark", 1.0  # only a caller says so of an 8-bit scan
-    if meaning == "palette":
-        return "air_bright", 0.5
     low, high = np.percentile(plane[::4, ::4], [1.0, 99.0])
-    if high - low < 0.05:
+    if meaning == "palette" or high - low < 0.05:
         return "air_bright", 0.5
     top = (plane[: max(2, plane.shape[0] // _EDGE)] - low) / (high - low)
     brightness = float(np.median(top))
@@ -200,14 +199,11 @@ def _air_level(plane: npt.NDArray[np.float32], meaning: Meaning) -> tuple[float,
     Air is flat and the brightest thing there is: the level is the commonest one within a few per cent of the top of
     the histogram, and it is sure as far as one of the upper three borders shows it.
     """
-    top = float(np.percentile(plane[::2, ::2], 99.5))
-    if meaning == "transmission":
-        top = min(max(top, 0.8), 1.0)
-        level = 1.0  # the reader divided by the air level already
-    else:
+    level = 1.0
+    if meaning != "transmission":
+        top = float(np.percentile(plane[::2, ::2], 99.5))
         window = plane[(plane >= top * (1.0 - _AIR_WINDOW)) & (plane <= top * (1.0 + _AIR_WINDOW))]
-        level = float(np.median(window)) if window.size else top
-    level = max(level, 1.0 / 255.0)
+        level = max(float(np.median(window)) if window.size else top, 1.0 / 255.0)
     edge = max(2, min(plane.shape) // _EDGE)
     sides = (plane[:edge], plane[: plane.shape[0] // 2, :edge], plane[: plane.shape[0] // 2, -edge:])
     seen = max(float(np.mean(np.abs(side / level - 1.0) <= _AIR_WINDOW)) for side in sides)
@@ -215,15 +211,18 @@ def _air_level(plane: npt.NDArray[np.float32], meaning: Meaning) -> tuple[float,
 
 
 def noise_in_air(plane: npt.NDArray[np.float32]) -> float:
-    """Return the standard deviation from pixel to pixel in the brightest parts of (H, W).
+    """Return the standard deviation that a pixel of air has, from thin parts of (H, W); 0 where there are none.
 
-    From differences of neighbours along the rows (two of them have twice the variance), so that neither the gain of
-    a detector element nor a slope counts; the median absolute deviation is 0.6745 of a normal's standard deviation.
+    Air itself is cut at 1, so that its noise is taken from walls and thin goods: counts that follow Poisson's law vary
+    like T, and differences are divided by its root. They are taken along the rows (two neighbours have twice the
+    variance), so that neither the gain of a detector element nor a slope counts; the median absolute deviation is
+    0.6745 of a normal's standard deviation and does not see edges.
     """
     step = max(1, round((plane.size / _NOISE_SAMPLES) ** 0.5))
     rows = plane[::step]
-    bright = (rows[:, 1:] > 0.9) & (rows[:, :-1] > 0.9) & (rows[:, 1:] < 1.0)
-    differences = (rows[:, 1:] - rows[:, :-1])[bright]
+    mean = 0.5 * (rows[:, 1:] + rows[:, :-1])
+    thin = (mean > _THIN[0]) & (mean < _THIN[1]) & (np.maximum(rows[:, 1:], rows[:, :-1]) < 1.0)
+    differences = (rows[:, 1:] - rows[:, :-1])[thin] / np.sqrt(mean[thin])
     if differences.size < 100:
         return 0.0
     return float(np.median(np.abs(differences)) / 0.6745 / 2.0**0.5)

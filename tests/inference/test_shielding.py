@@ -1,0 +1,46 @@
+"""Dense compact things in a load are listed; walls of goods and thin things are not."""
+
+import pytest
+
+from cargosight_inference.scans.attenuation import CELLULOSE, LEAD, STEEL
+from cargosight_inference.scans.container import locate_container
+from cargosight_inference.scans.radiograph import radiograph_of
+from cargosight_inference.scans.shielding import dense_regions
+from tests.made import radiographs
+from tests.made.radiographs import Block
+
+GOODS = Block(80, 120, 800, 295, CELLULOSE, 30.0)
+SHIELD = Block(400, 200, 440, 240, LEAD, 60.0)
+
+
+def found(*blocks, make=radiographs.dual_energy):
+    radiograph = radiograph_of(make(tuple(blocks)))
+    return dense_regions(radiograph, locate_container(radiograph))
+
+
+@pytest.mark.parametrize("make", [radiographs.dual_energy, radiographs.grey])
+def test_a_block_of_lead_among_goods(make):
+    region = found(GOODS, SHIELD, make=make)[0]
+    assert region.box == pytest.approx((400, 200, 440, 240), abs=4)
+    assert region.score > 0.4
+    assert region.compactness > 0.7
+    assert region.sharpness > 0.9
+
+
+def test_goods_alone_hide_none():
+    assert found(GOODS) == ()
+    assert found() == ()
+
+
+def test_long_and_faint_things_are_left_out():
+    beam = Block(150, 200, 700, 204, STEEL, 40.0)
+    faint = Block(400, 200, 440, 240, STEEL, 5.0)
+    assert found(GOODS, beam) == ()
+    assert found(GOODS, faint) == ()
+
+
+def test_the_denser_the_higher():
+    lighter = Block(600, 200, 640, 240, STEEL, 40.0)
+    first, second = found(GOODS, SHIELD, lighter)
+    assert first.box[0] == pytest.approx(400, abs=4)
+    assert first.score > second.score
