@@ -23,6 +23,7 @@ Box = tuple[float, float, float, float]
 
 _ROWS = 320  # the height at which things are measured
 _AIR_TOLERANCE = 0.02
+_DRIFTED_AIR = 0.97
 _BLACK = 0.04
 _AIR_SHARE = 0.9  # of a column above the floor
 _GAP = 0.02  # share of the width: a gap between two bodies that is no end of the box
@@ -35,6 +36,7 @@ _FLOOR_USUAL = (
     (0.76, 0.07),
 )  # mean and deviation in pictures cropped at the chassis, and with wheels
 _SOFT = 0.05  # transmission added before the logarithm: deeper is noise
+_PALETTE_SURE = 0.2
 _CLEAR_ONSET = 0.03  # of ln T a row: with that much more activity below than above, a floor is no accident
 _EDGE_LIMIT = 0.35  # of ln T: one steep edge must not outweigh a hundred
 
@@ -93,15 +95,15 @@ def locate_container(radiograph: Radiograph) -> Container:
     if radiograph.width < _LEAST_ASPECT * radiograph.height:
         return _none(radiograph, "a picture this narrow shows a part of a machine, not a box")
     small, scale = _measured(radiograph)
-    threshold = 1.0 - max(_AIR_TOLERANCE, 4.0 * radiograph.noise * min(1.0, scale))
+    load = small < _local_air(small) - max(_AIR_TOLERANCE, 4.0 * radiograph.noise * min(1.0, scale))
     # Bars of padding, black from top to bottom, belong to the picture and not to the box.
     black = (small < _BLACK).mean(axis=0) > 0.97
-    ends = _ends((small < threshold) & ~black)
+    ends = _ends(load & ~black)
     if ends is None:
         return _none(radiograph, "air nearly everywhere")
     left, right, bodies = ends
     inside = small[:, left:right]
-    roof, roof_sure = _roof(inside < threshold)
+    roof, roof_sure = _roof(load[:, left:right])
     floor, slope, floor_sure = _floor(inside, roof)
     aspect = radiograph.width / small.shape[1], radiograph.height / small.shape[0]
     box = (left * aspect[0], roof * aspect[1], right * aspect[0], floor * aspect[1])
@@ -110,9 +112,11 @@ def locate_container(radiograph: Radiograph) -> Container:
         (x1 * aspect[0], roof * aspect[1], x2 * aspect[0], float(radiograph.height)) for x1, x2 in bodies
     )
     under = (box[0], box[3], box[2], float(radiograph.height))
+    # A palette shows neither the walls of a box nor the beams under it, only its load.
+    sure = min(roof_sure, floor_sure, 1.0 if radiograph.meaning != "palette" else _PALETTE_SURE)
     return Container(
         box, slope * aspect[1] / aspect[0], under if under[3] - under[1] >= 2.0 else None, beside, *cut,
-        confidence=max(0.05, min(roof_sure, floor_sure)), reason=f"roof {roof_sure:.2f}, floor {floor_sure:.2f}",
+        confidence=max(0.05, sure), reason=f"roof {roof_sure:.2f}, floor {floor_sure:.2f}",
     )  # fmt: skip
 
 
@@ -129,6 +133,12 @@ def _measured(radiograph: Radiograph) -> tuple[Plane, float]:
     scale = min(1.0, _ROWS / radiograph.height)
     size = (max(8, round(radiograph.width * scale)), max(8, round(radiograph.height * scale)))
     return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), dtype=np.float32), scale
+
+
+def _local_air(small: Plane) -> Plane:
+    """Return the level of air (W,) at each column: the source drifts, and the uppermost rows show it where they can."""
+    top = np.median(small[: max(2, len(small) // 100)], axis=0)
+    return np.where(top >= _DRIFTED_AIR, top, 1.0).astype(np.float32)
 
 
 def _ends(load: npt.NDArray[np.bool_]) -> tuple[int, int, list[tuple[int, int]]] | None:

@@ -80,7 +80,9 @@ def measure_penetration(radiograph: Radiograph, container: Container) -> Penetra
     whole = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
     mask = np.asarray(cv2.morphologyEx(whole, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))).astype(np.bool_)
     # Windows that reach over an edge are bright: the rim that they miss is opaque where its own pixels are.
-    rim = np.asarray(cv2.dilate(mask.astype(np.uint8), np.ones((_WINDOW, _WINDOW), np.uint8))).astype(np.bool_)
+    rim = np.asarray(cv2.dilate(mask.astype(np.uint8), np.ones((_WINDOW, _WINDOW), np.uint8))).astype(
+        np.bool_
+    )
     mask = mask | (rim & (radiograph.plane[:, :, 0] <= floor))
     x1, y1, x2, y2 = (round(value) for value in container.box)
     inside = mask[y1:y2, x1:x2]
