@@ -7,9 +7,15 @@ import numpy as np
 import pytest
 
 from cargosight_inference.scans.attenuation import CELLULOSE
+from cargosight_inference.scans.container import locate_container
+from cargosight_inference.scans.load_state import estimate_load
+from cargosight_inference.scans.material import classify_materials, draw_materials
+from cargosight_inference.scans.penetration import measure_penetration
+from cargosight_inference.scans.position import container_length
 from cargosight_inference.scans.radiograph import corrected, radiograph_of
 from cargosight_inference.scans.readers import ReadOptions, read_scan_bytes
 from cargosight_inference.scans.scan import Scan
+from cargosight_inference.scans.shielding import dense_regions
 from cargosight_models.errors import UsageError
 from tests.made import radiographs, scans
 
@@ -114,3 +120,21 @@ def test_a_radiograph_is_checked(change, message):
 def test_markings_fit_their_scan():
     with pytest.raises(ValueError, match="the markings of a scan"):
         replace(radiographs.grey(), markings=np.zeros((3, 3), np.bool_))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1), (12, 13), (40, 700)])
+@pytest.mark.parametrize("kind", ["display_grey", "transmission"])
+def test_pictures_of_any_shape_go_through_the_whole_room(shape, kind):
+    """A batch has such pictures too, and each of them must get its result."""
+    noise = np.random.default_rng(0).random(shape)
+    pixels = (noise * 255).astype(np.uint8)
+    if kind == "transmission":
+        pixels = np.stack([noise, noise**1.2], axis=2).astype(np.float32)
+    radiograph = radiograph_of(Scan.in_memory(pixels, kind=kind, subject="cargo"))
+    container = locate_container(radiograph)
+    assert 0.0 <= measure_penetration(radiograph, container).opaque_fraction <= 1.0
+    assert isinstance(dense_regions(radiograph, container), tuple)
+    assert estimate_load(radiograph, container).state in ("empty", "loaded", "unsure")
+    assert container_length(radiograph, container).confidence <= 1.0
+    if kind == "transmission":
+        assert draw_materials(radiograph, classify_materials(radiograph, container)).shape == (*shape, 3)

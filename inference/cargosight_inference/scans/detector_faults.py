@@ -15,7 +15,7 @@ from cargosight_models.errors import UsageError
 Plane = npt.NDArray[np.float32]
 Lines = tuple[int, ...]
 
-_REACH = 6  # rows on either side up to which a row is compared with
+_REACH = 9  # rows on either side up to which a row is compared with
 _SAMPLES = 250  # pixels of a row that are looked at
 _SEEN = 0.1  # transmission behind which a stripe can be measured
 _CLEAR = 0.93  # and from which a pixel counts as air
@@ -104,7 +104,7 @@ def _judged(plane: Plane) -> _Judged:
     low, level, high = np.percentile(plane[:, :: max(1, plane.shape[1] // _SAMPLES)], [2, 50, 98], axis=1)
     spread = high - low
     sides = _sides(np.asarray(level[:, None], dtype=np.float32))
-    around, least = np.maximum(*sides)[:, 0], np.minimum(*sides)[:, 0]
+    around = np.maximum(*sides)[:, 0]
     busy = (
         np.maximum(*_sides(np.asarray(spread[:, None], dtype=np.float32)))[:, 0] > 0.1
     )  # beside it lies a load
@@ -113,7 +113,7 @@ def _judged(plane: Plane) -> _Judged:
     inner[_REACH:-_REACH] = True
     agrees &= inner
     dead = (constant & (level < 0.5 * np.maximum(around, _SEEN))) | (agrees & (gain < -_DEAD_GAIN))
-    saturated = constant & (level >= 1.0 - _CONSTANT) & (least < _CLEAR) & ~dead
+    saturated = constant & (level >= 1.0 - _CONSTANT) & (around < _CLEAR) & ~dead
     striped = agrees & ((gain > _BRIGHT) | (gain < -_DARK)) & ~dead & ~saturated
     return _Judged(_numbers(dead), _numbers(saturated), _numbers(striped), gain)
 
@@ -164,24 +164,28 @@ def _row_median(values: Plane, where: npt.NDArray[np.bool_]) -> Plane:
 
 
 def mended(plane: npt.NDArray[np.float32], faults: DetectorFaults) -> npt.NDArray[np.float32]:
-    """Return (H, W, C) with stripes divided by their gain and lines that do not answer interpolated.
+    """Return (H, W, C) with stripes divided by their gain, and lines that do not answer or are too bright interpolated.
+
+    A bright line is at full scale somewhere along its way, and its rims are half bright: they go with it.
 
     Raises:
         UsageError: more than a quarter of the rows or columns do not answer.
     """
     repaired = plane.copy()
+    bright = {row + step for row in faults.bright_rows for step in (-1, 0, 1)} & set(range(plane.shape[0]))
     for axis, lost, striped in (
-        (0, (*faults.dead_rows, *faults.saturated_rows), (*faults.bright_rows, *faults.striped_rows)),
-        (1, (*faults.dead_columns, *faults.saturated_columns), faults.striped_columns),
+        (0, {*faults.dead_rows, *faults.saturated_rows, *bright}, set(faults.striped_rows) - bright),
+        (1, {*faults.dead_columns, *faults.saturated_columns}, set(faults.striped_columns)),
     ):
         if len(lost) > _MOST_MENDED * plane.shape[axis]:
             name = ("rows", "columns")[axis]
             raise UsageError(
-                f"{len(lost)} of {plane.shape[axis]} {name} do not answer; at most a quarter can be interpolated"
+                f"{len(lost)} of {plane.shape[axis]} {name} do not answer or are too bright; at most a quarter "
+                "can be interpolated"
             )
         for channel in range(plane.shape[2]):
             view = repaired[:, :, channel] if axis == 0 else repaired[:, :, channel].T
-            _divide(view, striped)
+            _divide(view, tuple(sorted(striped)))
             _interpolate(view, tuple(sorted(lost)))
     return np.clip(repaired, 0.0, 1.0)
 

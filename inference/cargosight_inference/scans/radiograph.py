@@ -187,7 +187,7 @@ def _polarity(plane: npt.NDArray[np.float32], scan: Scan, meaning: Meaning) -> t
     brightness = float(np.median(top))
     if brightness >= _SURE_BRIGHT:
         return "air_bright", min(1.0, 0.5 + 0.5 * brightness)
-    upper = float(np.median((plane[: plane.shape[0] // 4] - low) / (high - low)))
+    upper = float(np.median((plane[: max(1, plane.shape[0] // 4)] - low) / (high - low)))
     if brightness <= _SURE_DARK and upper <= 0.5:
         return "air_dark", min(1.0, 0.5 + 2.0 * (_SURE_DARK - brightness))
     return "air_bright", 0.5
@@ -205,7 +205,8 @@ def _air_level(plane: npt.NDArray[np.float32], meaning: Meaning) -> tuple[float,
         window = plane[(plane >= top * (1.0 - _AIR_WINDOW)) & (plane <= top * (1.0 + _AIR_WINDOW))]
         level = max(float(np.median(window)) if window.size else top, 1.0 / 255.0)
     edge = max(2, min(plane.shape) // _EDGE)
-    sides = (plane[:edge], plane[: plane.shape[0] // 2, :edge], plane[: plane.shape[0] // 2, -edge:])
+    upper = plane[: max(1, plane.shape[0] // 2)]
+    sides = (plane[:edge], upper[:, :edge], upper[:, -edge:])
     seen = max(float(np.mean(np.abs(side / level - 1.0) <= _AIR_WINDOW)) for side in sides)
     return level, min(1.0, 2.0 * seen) * (1.0 if level >= _LEAST_AIR_LEVEL else 0.5)
 
