@@ -39,7 +39,10 @@ class Inspection:
         error: why the file is unreadable, None otherwise.
         anomaly_map: float32 (h, w) over the scan, None from a model without one.
         opaque_fraction: share of the load that could not be penetrated, in [0, 1]; None when not computed.
-        load_state: `empty` or `loaded`, None from a model that does not tell.
+        load_state: `empty`, `loaded` or `unsure` of a cargo scan, None of any other.
+        load_chance: of a load, in [0, 1]; None where it is not told.
+        cargo_box: x1, y1, x2, y2 of the cargo box in scan pixels; None of a scan that is not of cargo, and where none
+            was found.
     """
 
     path: str | None
@@ -62,6 +65,8 @@ class Inspection:
     anomaly_map: npt.NDArray[np.float32] | None = field(default=None, repr=False)
     opaque_fraction: float | None = None
     load_state: str | None = None
+    load_chance: float | None = None
+    cargo_box: tuple[float, float, float, float] | None = None
 
     def __post_init__(self) -> None:
         if self.decision not in get_args(Decision):
@@ -108,6 +113,8 @@ class Inspection:
             "findings": list(self.findings.rows()),
             "opaque_fraction": self.opaque_fraction,
             "load_state": self.load_state,
+            "load_chance": self.load_chance,
+            "cargo_box": None if self.cargo_box is None else [round(edge, 1) for edge in self.cargo_box],
             "model": self.model,
             "fingerprint": self.fingerprint,
             "precision": self.precision,

@@ -8,10 +8,13 @@ from time import perf_counter
 
 import numpy as np
 
+from cargosight_inference.anomaly import join_maps
+from cargosight_inference.cargo_reading import CargoReading, read_cargo
 from cargosight_inference.findings import Findings, check_gives_findings, decode_findings
 from cargosight_inference.inspection import Inspection
 from cargosight_inference.policy import Policy
 from cargosight_inference.preprocess import NetworkInput, preprocess
+from cargosight_inference.scans.radiograph import radiograph_of
 from cargosight_inference.scans.readers import ReadOptions, read_scan
 from cargosight_inference.scans.scan import Kind, Polarity, Scan, Subject
 from cargosight_inference.session import Session, ThreadPolicy
@@ -66,6 +69,7 @@ class Prepared:
         error: a sentence, None when all went well.
         timings_ms: of `read` and `preprocess`.
         scan: the scan itself where it was asked to be kept.
+        cargo: what was read of a cargo scan, None of any other.
     """
 
     path: str | None
@@ -78,6 +82,7 @@ class Prepared:
     error: str | None = None
     timings_ms: Mapping[str, float]
     scan: Scan | None = None
+    cargo: CargoReading | None = None
 
 
 class Inspector:
@@ -189,7 +194,9 @@ class Inspector:
             read = perf_counter()
             self._check_subject(scan)
             assumptions = (*scan.assumptions, *self._check_kind(scan))
-            network_input = preprocess(scan, self.contract.input)
+            radiograph = radiograph_of(scan) if scan.subject == "cargo" else None
+            cargo = None if radiograph is None else read_cargo(radiograph)
+            network_input = preprocess(scan, self.contract.input, radiograph)
         except (ScanError, OSError, MemoryError) as error:
             sentence = str(error) or "there is not enough memory to read it"
             sha256 = source.sha256 if isinstance(source, Scan) else _hash_if_possible(os.fspath(source))
@@ -202,10 +209,11 @@ class Inspector:
             width=scan.width,
             height=scan.height,
             kind=scan.kind,
-            assumptions=assumptions,
+            assumptions=assumptions if cargo is None else (*assumptions, *cargo.notes),
             network_input=network_input,
             timings_ms=timings,
             scan=scan if keep_scan else None,
+            cargo=cargo,
         )
 
     def finish(self, prepared: Prepared) -> Inspection:
@@ -216,12 +224,16 @@ class Inspector:
         """
         timings = dict(prepared.timings_ms)
         findings = Findings.empty(self.contract.classes)
+        cargo, anomaly_map = prepared.cargo, None
         if prepared.network_input is not None:
             started = perf_counter()
             outputs = self._session.run(prepared.network_input.tensor)
             ran = perf_counter()
             findings = decode_findings(outputs, self.contract, prepared.network_input, self._limits)
-            decision, reasons = self.policy.decide(findings)
+            if "anomaly_map" in outputs:
+                anomaly_map = join_maps(outputs["anomaly_map"], prepared.network_input).cells
+            opaque = None if cargo is None else cargo.penetration.opaque_fraction
+            decision, reasons = self.policy.decide(findings, opaque)
             timings |= {"session": (ran - started) * 1e3, "decode": (perf_counter() - ran) * 1e3}
         else:
             decision, reasons = "unreadable", (prepared.error or "",)
@@ -244,6 +256,11 @@ class Inspector:
             precision=self.contract.precision,
             assumptions=prepared.assumptions,
             error=prepared.error,
+            anomaly_map=anomaly_map,
+            opaque_fraction=None if cargo is None else cargo.penetration.opaque_fraction,
+            load_state=None if cargo is None else cargo.load.state,
+            load_chance=None if cargo is None else cargo.load.chance,
+            cargo_box=None if cargo is None or not cargo.container.found else cargo.container.box,
         )
 
     def _check_subject(self, scan: Scan) -> None:
@@ -261,6 +278,8 @@ class Inspector:
         """
         if scan.kind in self.contract.kinds:
             return ()
+        if scan.kind == "pseudocolour" and self.contract.input.colour == "radiograph":
+            return ("the grey behind a pseudo-colour palette was guessed: the model was not made for it",)
         if scan.kind == "transmission" and self.contract.input.colour == "rgb":
             rendered = "pseudo-colour" if scan.pixels.shape[2] == 2 else "grey"
             return (f"transmission was rendered in {rendered}: the model was not made for raw transmission",)

@@ -8,7 +8,7 @@ from cargosight_inference.inspection import Decision
 from cargosight_models.errors import ConfigurationError, nearest_spelling
 from cargosight_models.strict_yaml import read_yaml
 
-_KEYS = ("refer_classes", "refer_anomalies")
+_KEYS = ("refer_classes", "refer_anomalies", "refer_opaque_above")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,12 +20,19 @@ class Policy:
     Attributes:
         refer_classes: names of the classes that refer; None means every class.
         refer_anomalies: whether an anomaly refers.
+        refer_opaque_above: share of the cargo box that could not be penetrated from which a load refers, in [0, 1]; 1
+            never does. The default is a twentieth: behind less there is room for little.
     """
 
     refer_classes: tuple[str, ...] | None = None
     refer_anomalies: bool = True
+    refer_opaque_above: float = 0.05
 
     def __post_init__(self) -> None:
+        if not 0.0 <= self.refer_opaque_above <= 1.0:
+            raise ConfigurationError(
+                f"refer_opaque_above is {self.refer_opaque_above}; expected a share of the cargo box from 0 to 1"
+            )
         if self.refer_classes is not None:
             object.__setattr__(self, "refer_classes", tuple(self.refer_classes))
 
@@ -57,7 +64,16 @@ class Policy:
         anomalies = found.get("refer_anomalies", True)
         if not isinstance(anomalies, bool):
             raise ConfigurationError(f"refer_anomalies in {path} is {anomalies!r}; expected true or false")
-        return cls(refer_classes=None if classes == "all" else tuple(classes), refer_anomalies=anomalies)
+        opaque = found.get("refer_opaque_above", cls.refer_opaque_above)
+        if isinstance(opaque, bool) or not isinstance(opaque, int | float):
+            raise ConfigurationError(
+                f"refer_opaque_above in {path} is {opaque!r}; expected a share from 0 to 1"
+            )
+        return cls(
+            refer_classes=None if classes == "all" else tuple(classes),
+            refer_anomalies=anomalies,
+            refer_opaque_above=float(opaque),
+        )
 
     def check_classes(self, class_names: tuple[str, ...]) -> None:
         """Refuse a policy that waits for a class which the model cannot find.
@@ -72,8 +88,15 @@ class Policy:
                     f"{', '.join(class_names)}"
                 )
 
-    def decide(self, findings: Findings) -> tuple[Decision, tuple[str, ...]]:
-        """Return the decision and its reasons: every referring label with its best score, best first."""
+    def decide(
+        self, findings: Findings, opaque_fraction: float | None = None
+    ) -> tuple[Decision, tuple[str, ...]]:
+        """Return the decision and its reasons: every referring label with its best score, best first.
+
+        Args:
+            findings: of the scan.
+            opaque_fraction: share of the cargo box that could not be penetrated, None of a scan that is not of cargo.
+        """
         best: dict[str, float] = {}
         counts: dict[str, int] = {}
         for label, unusual, score in zip(
@@ -86,6 +109,8 @@ class Policy:
             f"{label} {score:.2f}" + (f" ({counts[label]} of them)" if counts[label] > 1 else "")
             for label, score in best.items()
         )
+        if opaque_fraction is not None and opaque_fraction > self.refer_opaque_above:
+            reasons += (f"{opaque_fraction:.0%} of the load could not be penetrated",)
         return ("refer" if reasons else "clear"), reasons
 
     def _refers(self, label: str, *, unusual: bool) -> bool:

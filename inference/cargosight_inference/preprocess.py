@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cargosight_inference.scans.pseudocolour import pseudocolour
+from cargosight_inference.scans.radiograph import Radiograph, radiograph_of
 from cargosight_inference.scans.scan import Scan
 from cargosight_inference.tiles import tile_grid
 from cargosight_models.contract import InputContract
@@ -76,24 +77,36 @@ def choose_shape(width: int, height: int, shapes: tuple[tuple[int, int], ...]) -
     return min(shapes, key=lambda shape: (-_letterbox_scale(width, height, shape), shape[0] * shape[1]))
 
 
-def preprocess(scan: Scan, contract: InputContract) -> NetworkInput:
+def preprocess(scan: Scan, contract: InputContract, radiograph: Radiograph | None = None) -> NetworkInput:
     """Bring a scan to a model's input: letterboxed into the best-fitting shape, or cut into tiles.
 
     A letterboxed scan is resized in its own dtype: halved by 2 x 2 means while it is at least twice too large, then
     brought to size bilinearly. That is as free of aliasing as area averaging at a tenth of its cost. Only
     then does it become float32 (uint8 divided by 255). An air-dark grey scan is inverted, grey is
     replicated to three channels, two-energy transmission is rendered in pseudo-colour for a model that
-    reads colour.
+    reads colour. A model of radiographs gets the plane of the `Radiograph`, in which air is 1 and no line is
+    burnt in.
+
+    Args:
+        scan: to be inspected.
+        contract: of the model's input.
+        radiograph: of this scan where it was made already.
 
     Raises:
         ScanError: the model reads transmission and the scan has none, or too few energies.
+        UsageError: the model reads radiographs and the scan is none of cargo.
     """
-    return _tiled(scan, contract) if contract.resize == "tiles" else _letterboxed(scan, contract)
+    if contract.resize == "tiles":
+        return _tiled(scan, contract, radiograph)
+    return _letterboxed(scan, contract)
 
 
-def _tiled(scan: Scan, contract: InputContract) -> NetworkInput:
+def _tiled(scan: Scan, contract: InputContract, radiograph: Radiograph | None) -> NetworkInput:
     grid = tile_grid(scan.width, scan.height, contract.shapes, contract.overlap)
-    planes = _planes(scan, scan.pixels, contract)
+    if contract.colour == "radiograph":
+        planes = _radiograph_planes(radiograph or radiograph_of(scan))
+    else:
+        planes = _planes(scan, scan.pixels, contract)
     tensor = np.full(
         (len(grid.origins), contract.channels, grid.height, grid.width), contract.pad_value, dtype=np.float32
     )
@@ -175,8 +188,6 @@ def _planes(scan: Scan, pixels: Pixels, contract: InputContract) -> tuple[Pixels
     """Return one (h, w) plane for each input channel: uint8 of 0..255, or float32 in [0, 1]."""
     if contract.colour == "rgb":
         return _colour_planes(scan, pixels)
-    if contract.colour == "radiograph":
-        return _radiograph_planes(scan, pixels)
     if scan.kind == "display_grey" and contract.channels == 1:
         return (_air_bright(scan, pixels),)
     if scan.kind != "transmission" or pixels.shape[2] < contract.channels:
@@ -201,19 +212,11 @@ def _colour_planes(scan: Scan, pixels: Pixels) -> tuple[Pixels, ...]:
     return (pixels[:, :, 0],) * 3
 
 
-def _radiograph_planes(scan: Scan, pixels: Pixels) -> tuple[Pixels, ...]:
+def _radiograph_planes(radiograph: Radiograph) -> tuple[Pixels, ...]:
     """Both energies, the one there is twice, and a plane that says which of the two cases it is."""
-    if scan.kind == "pseudocolour":
-        raise ScanError(
-            "the scan is pseudo-colour, but the model reads radiographs: transmission or a vendor's grey; choose a "
-            "model for this kind of scan"
-        )
-    if scan.kind == "display_grey":
-        channels: list[Pixels] = [_air_bright(scan, pixels)]
-    else:
-        channels = [pixels[:, :, channel] for channel in range(pixels.shape[2])]
-    single = np.full(pixels.shape[:2], len(channels) == 1, dtype=np.float32)
-    return channels[0], channels[-1], single
+    plane = radiograph.plane
+    single = np.full(plane.shape[:2], plane.shape[2] == 1, dtype=np.float32)
+    return plane[:, :, 0], plane[:, :, -1], single
 
 
 def _air_bright(scan: Scan, pixels: Pixels) -> Pixels:

@@ -110,6 +110,8 @@ class InputContract:
             )
             _demand(fits, "input.shapes", shape, f"(height, width), each a multiple of {self.stride}")
         most = min(min(shape) for shape in self.shapes) // 2 if self.resize == "tiles" else 0
+        tiled = self.colour != "radiograph" or self.resize == "tiles"
+        _demand(tiled, "input.resize", self.resize, "'tiles' for radiographs")
         fits = _is_whole(self.overlap, 0) and self.overlap <= most
         _demand(fits, "input.overlap", self.overlap, f"0 to {most} pixels" if most else "0 for a letterbox")
 

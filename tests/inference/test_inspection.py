@@ -54,6 +54,8 @@ def test_the_json_holds_everything_that_was_said():
         "findings": [{"label": "blue", "kind": "item", "score": 0.75, "box": [1.0, 2.0, 3.0, 4.0]}],
         "opaque_fraction": None,
         "load_state": None,
+        "load_chance": None,
+        "cargo_box": None,
         "model": "blobs",
         "fingerprint": "cd" * 32,
         "precision": "fp32",

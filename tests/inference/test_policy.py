@@ -25,6 +25,16 @@ def test_every_finding_refers_by_default_and_none_is_clear():
     assert Policy().decide(findings("anomaly")) == ("refer", ("anomaly 0.90",))
 
 
+def test_a_load_that_was_not_penetrated_refers():
+    assert Policy().decide(findings(), 0.04) == ("clear", ())
+    assert Policy().decide(findings(), 0.31) == ("refer", ("31% of the load could not be penetrated",))
+    decision, reasons = Policy().decide(findings("knife"), 0.31)
+    assert (decision, len(reasons)) == ("refer", 2)
+    assert Policy(refer_opaque_above=1.0).decide(findings(), 1.0) == ("clear", ())
+    with pytest.raises(ConfigurationError, match="from 0 to 1"):
+        Policy(refer_opaque_above=1.5)
+
+
 def test_reasons_name_each_label_once_with_its_best_score():
     assert Policy().decide(findings("knife", "lighter", "knife")) == (
         "refer",
@@ -56,6 +66,9 @@ def test_a_policy_is_read_from_yaml(tmp_path):
         ("refer_classes: knife", "expected `all` or a list"),
         ("refer_classes: [1]", "expected `all` or a list"),
         ("refer_anomalies: maybe", "expected true or false"),
+        ("refer_opaque_above: most", "expected a share from 0 to 1"),
+        ("refer_opaque_above: true", "expected a share from 0 to 1"),
+        ("refer_opaque_above: 2", "expected a share of the cargo box"),
         ("- knife", "is a list; expected keys"),
         ("# refer_classes: all", "is empty; expected keys"),
         ("a: [", "is not valid YAML"),

@@ -194,7 +194,7 @@ def _cached_picture(scan: Scan, pixels: int | None) -> tuple[Picture, float, flo
     width, height = int(scan.width * scale_x + 1e-6), int(scan.height * scale_y + 1e-6)
     x, y = round(left), round(top)
     inside = view.tensor[0, :, y : y + height, x : x + width].transpose(1, 2, 0)
-    wide = scan.kind == "transmission"
+    wide = scan.kind == "transmission" or pixels is None
     stored = (inside * (65535 if wide else 255)).round().astype(np.uint16 if wide else np.uint8)
     return stored, scale_x, scale_y
 
