@@ -2,12 +2,17 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
+from cargosight_inference.findings import Findings
 from cargosight_inference.preprocess import NetworkInput
 from cargosight_inference.tiles import CELL
 from cargosight_models.errors import ContractError
+
+_MOST = 20
+"""Anomalies reported of one scan: who has to look at more looks at the map."""
 
 Cells = npt.NDArray[np.float32]
 
@@ -18,9 +23,13 @@ class AnomalyMap:
 
     Attributes:
         cells: float32 (ceil(H / 8), ceil(W / 8)) in [0, 1], each of 8 x 8 scan pixels from the upper left corner on.
+        width: of the scan in pixels.
+        height: of the scan in pixels.
     """
 
     cells: Cells
+    width: int
+    height: int
 
     def __post_init__(self) -> None:
         if self.cells.dtype != np.float32 or self.cells.ndim != 2 or self.cells.size == 0:
@@ -68,7 +77,45 @@ def join_maps(maps: npt.NDArray[np.float32], network_input: NetworkInput) -> Ano
         place = (slice(top, top + down), slice(left, left + across))
         total[place] += maps[tile, 0, :down, :across] * weight[:down, :across]
         trust[place] += weight[:down, :across]
-    return AnomalyMap(np.clip(total / trust, np.float32(0.0), np.float32(1.0)))
+    cells = np.clip(total / trust, np.float32(0.0), np.float32(1.0))
+    return AnomalyMap(cells, network_input.scan_width, network_input.scan_height)
+
+
+def with_anomalies(findings: Findings, found: AnomalyMap, threshold: float) -> Findings:
+    """Return known findings together with the regions of a map that reach a threshold, by falling score.
+
+    Cells that touch are one region, which scores what its most unusual cell does. One whose middle lies in a known
+    finding is that finding.
+
+    Args:
+        findings: of known items.
+        found: of the same scan.
+        threshold: in [0, 1].
+    """
+    count, labels, stats, middles = cv2.connectedComponentsWithStats(
+        (found.cells >= np.float32(threshold)).astype(np.uint8), connectivity=8
+    )
+    rows = []
+    for region in range(1, count):
+        middle = (middles[region] + 0.5) * CELL
+        if ((findings.boxes[:, :2] <= middle) & (middle <= findings.boxes[:, 2:])).all(axis=1).any():
+            continue
+        left, top, across, down = (int(value) * CELL for value in stats[region][:4])
+        box = (left, top, min(left + across, found.width), min(top + down, found.height))
+        rows.append((float(found.cells[labels == region].max()), box))
+    rows = sorted(rows, reverse=True)[:_MOST]
+    boxes = np.array([box for _, box in rows], dtype=np.float32).reshape(-1, 4)
+    scores = np.concatenate([findings.scores, np.array([score for score, _ in rows], dtype=np.float32)])
+    order = np.argsort(-scores, kind="stable")
+    ids = np.concatenate([findings.class_ids, np.full(len(rows), -1, dtype=np.int32)])
+    unusual = np.concatenate([findings.is_anomaly, np.ones(len(rows), dtype=np.bool_)])
+    return Findings(
+        boxes=np.concatenate([findings.boxes, boxes])[order],
+        scores=scores[order],
+        class_ids=ids[order],
+        is_anomaly=unusual[order],
+        class_names=findings.class_names,
+    )
 
 
 def _tent(length: int) -> Cells:

@@ -8,9 +8,9 @@ from time import perf_counter
 
 import numpy as np
 
-from cargosight_inference.anomaly import join_maps
+from cargosight_inference.anomaly import join_maps, with_anomalies
 from cargosight_inference.cargo_reading import CargoReading, read_cargo
-from cargosight_inference.findings import Findings, check_gives_findings, decode_findings
+from cargosight_inference.findings import ANOMALY, Findings, check_gives_findings, decode_findings
 from cargosight_inference.inspection import Inspection
 from cargosight_inference.policy import Policy
 from cargosight_inference.preprocess import NetworkInput, preprocess
@@ -18,9 +18,10 @@ from cargosight_inference.scans.radiograph import radiograph_of
 from cargosight_inference.scans.readers import ReadOptions, read_scan
 from cargosight_inference.scans.scan import Kind, Polarity, Scan, Subject
 from cargosight_inference.session import Session, ThreadPolicy
+from cargosight_inference.thresholds import choose_thresholds
 from cargosight_models.catalog import ModelFile, find_model
 from cargosight_models.contract import Contract, file_fingerprint
-from cargosight_models.errors import CatalogError, ScanError, UsageError, nearest_spelling
+from cargosight_models.errors import ScanError, UsageError
 
 Source = str | os.PathLike[str] | Scan
 """What can be inspected: a path or a scan in memory."""
@@ -91,7 +92,8 @@ class Inspector:
     Attributes:
         model: the model file.
         subject: what is scanned.
-        thresholds: by class name, in [0, 1]; a finding is at or above its class's threshold.
+        thresholds: by class name, in [0, 1]; a finding is at or above its class's threshold. That of `anomaly` is the
+            map's; without one nothing is found unusual.
         operating_point: name of the point that the thresholds come from, or the hand-made ones in words.
         policy: which findings refer.
     """
@@ -138,7 +140,7 @@ class Inspector:
         self.subject: Subject = _agreed_subject(subject, contract)
         self.policy = policy or Policy()
         self.policy.check_classes(contract.classes)
-        self.operating_point, self.thresholds = _choose_thresholds(
+        self.operating_point, self.thresholds = choose_thresholds(
             self.model, self._session.fingerprint, contract, operating_point, threshold
         )
         self._limits = np.array([self.thresholds[name] for name in contract.classes], dtype=np.float32)
@@ -231,7 +233,10 @@ class Inspector:
             ran = perf_counter()
             findings = decode_findings(outputs, self.contract, prepared.network_input, self._limits)
             if "anomaly_map" in outputs:
-                anomaly_map = join_maps(outputs["anomaly_map"], prepared.network_input).cells
+                anomalies = join_maps(outputs["anomaly_map"], prepared.network_input)
+                anomaly_map = anomalies.cells
+                limit = self.thresholds.get(ANOMALY)
+                findings = findings if limit is None else with_anomalies(findings, anomalies, limit)
             opaque = None if cargo is None else cargo.penetration.opaque_fraction
             decision, reasons = self.policy.decide(findings, opaque)
             timings |= {"session": (ran - started) * 1e3, "decode": (perf_counter() - ran) * 1e3}
@@ -296,57 +301,6 @@ def _agreed_subject(subject: Subject | None, contract: Contract) -> Subject:
             f"choose a model for {subject}"
         )
     return contract.subject
-
-
-def _choose_thresholds(
-    model: ModelFile,
-    fingerprint: str,
-    contract: Contract,
-    operating_point: str | None,
-    threshold: float | Mapping[str, float] | None,
-) -> tuple[str, dict[str, float]]:
-    """Return the name of the operating point and a threshold for each class."""
-    if threshold is not None:
-        if operating_point is not None:
-            raise UsageError(
-                f"both the operating point {operating_point} and a threshold are given; choose one of them"
-            )
-        return _hand_made_thresholds(contract.classes, threshold)
-    if model.sidecar is None:
-        raise UsageError(
-            f"the model {model.path} has no operating points beside it; give a threshold in [0, 1], or "
-            "choose points with `cargosight evaluate --choose-operating-points`"
-        )
-    if model.sidecar.fingerprint != fingerprint:
-        raise CatalogError(f"the operating points beside {model.path} belong to another model file")
-    point = model.sidecar.point(model.sidecar.default if operating_point is None else operating_point)
-    missing = [name for name in contract.classes if name not in point.thresholds]
-    if missing:
-        raise CatalogError(
-            f"the operating point {point.name} of {model.path} has no threshold for {', '.join(missing)}; "
-            "choose the operating points again"
-        )
-    return point.name, {name: float(point.thresholds[name]) for name in contract.classes}
-
-
-def _hand_made_thresholds(
-    classes: tuple[str, ...], threshold: float | Mapping[str, float]
-) -> tuple[str, dict[str, float]]:
-    if isinstance(threshold, Mapping):
-        for name in threshold:
-            if name not in classes:
-                hint = nearest_spelling(name, classes)
-                raise UsageError(f"a threshold for {name!r}{hint}, but the model finds {', '.join(classes)}")
-        missing = [name for name in classes if name not in threshold]
-        if missing:
-            raise UsageError(f"there is no threshold for {', '.join(missing)}; give one for every class")
-        thresholds, name = {name: float(threshold[name]) for name in classes}, "thresholds by class"
-    else:
-        thresholds, name = dict.fromkeys(classes, float(threshold)), f"threshold={threshold:g}"
-    for label, value in thresholds.items():
-        if not 0.0 <= value <= 1.0:
-            raise UsageError(f"the threshold of {label} is {value}; expected one in [0, 1]")
-    return name, thresholds
 
 
 def _hash_if_possible(path: str) -> str | None:

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cargosight_inference.anomaly import AnomalyMap, join_maps
+from cargosight_inference.anomaly import AnomalyMap, join_maps, with_anomalies
+from cargosight_inference.findings import Findings
 from cargosight_inference.preprocess import preprocess
 from cargosight_inference.scans.scan import Scan
 from cargosight_models.contract import InputContract
@@ -59,7 +60,7 @@ def test_numbers_that_cannot_be_are_refused(wrong):
     with pytest.raises(ContractError, match="expected"):
         join_maps(maps, made)
     with pytest.raises(ValueError, match="expected numbers"):
-        AnomalyMap(maps[0, 0])
+        AnomalyMap(maps[0, 0], 60, 60)
 
 
 def test_shapes_that_cannot_be_are_refused():
@@ -67,4 +68,38 @@ def test_shapes_that_cannot_be_are_refused():
     with pytest.raises(ContractError, match=r"expected \(1, 1, 8, 8\)"):
         join_maps(np.zeros((1, 1, 4, 8), np.float32), made)
     with pytest.raises(ValueError, match="expected float32"):
-        AnomalyMap(np.zeros((2, 2, 2), np.float32))
+        AnomalyMap(np.zeros((2, 2, 2), np.float32), 16, 16)
+
+
+class TestAnomalies:
+    def unusual(self, *places, width=100, height=60):
+        cells = np.zeros((-(-height // 8), -(-width // 8)), np.float32)
+        for row, column, value in places:
+            cells[row, column] = value
+        return AnomalyMap(cells, width, height)
+
+    def known(self, *boxes):
+        count = len(boxes)
+        return Findings(
+            np.array(boxes, np.float32).reshape(-1, 4), np.full(count, 0.5, np.float32),
+            np.zeros(count, np.int32), np.zeros(count, np.bool_), ("gun",),
+        )  # fmt: skip
+
+    def test_cells_that_touch_are_one_anomaly(self):
+        made = self.unusual((1, 1, 0.6), (2, 2, 0.8), (2, 12, 0.7), (7, 0, 0.3))
+        found = with_anomalies(self.known(), made, 0.5)
+        assert found.labels == ("anomaly", "anomaly")
+        np.testing.assert_allclose(found.scores, [0.8, 0.7])
+        assert found.boxes.tolist() == [[8, 8, 24, 24], [96, 16, 100, 24]]
+
+    def test_an_anomaly_in_a_known_finding_is_that_finding(self):
+        made = self.unusual((1, 1, 0.9), (5, 9, 0.4))
+        found = with_anomalies(self.known((0, 0, 30, 30)), made, 0.3)
+        assert found.labels == ("gun", "anomaly")
+
+    def test_below_the_threshold_nothing_is_unusual(self):
+        assert len(with_anomalies(self.known(), self.unusual((1, 1, 0.9)), 0.95)) == 0
+
+    def test_no_more_than_twenty(self):
+        places = [(row, column, 0.6) for row in range(0, 40, 2) for column in range(0, 40, 2)]
+        assert len(with_anomalies(self.known(), self.unusual(*places, width=400, height=400), 0.5)) == 20

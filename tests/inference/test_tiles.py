@@ -130,7 +130,8 @@ class TestInspection:
 @pytest.mark.parametrize(
     ("changes", "what"),
     [({"overlap": 33}, "overlap"), ({"overlap": -1}, "overlap"), ({"resize": "stretch"}, "resize"),
-     ({"resize": "letterbox"}, "'tiles' for radiographs"), ({"resize": "letterbox", "overlap": 8, "colour": "rgb"}, "0 for a"),
+     ({"resize": "letterbox"}, "'tiles' for radiographs"),
+     ({"resize": "letterbox", "overlap": 8, "colour": "rgb"}, "0 for a"),
      ({"channels": 2}, "3 for radiograph")],
 )  # fmt: skip
 def test_inputs_that_cannot_be(changes, what):
