@@ -19,6 +19,7 @@ import numpy.typing as npt
 from cargosight_inference.scans.radiograph import Radiograph
 
 Plane = npt.NDArray[np.float32]
+Profile = npt.NDArray[np.float64]
 Box = tuple[float, float, float, float]
 
 _ROWS = 320  # the height at which things are measured
@@ -36,6 +37,8 @@ _FLOOR_USUAL = (
     (0.76, 0.07),
 )  # mean and deviation in pictures cropped at the chassis, and with wheels
 _SOFT = 0.05  # transmission added before the logarithm: deeper is noise
+_LIT = 0.5  # transmission of an empty room above a floor
+_FALL_ROWS, _LEAST_FALL = 6, 0.06
 _PALETTE_SURE = 0.2
 _CLEAR_ONSET = 0.03  # of ln T a row: with that much more activity below than above, a floor is no accident
 _EDGE_LIMIT = 0.35  # of ln T: one steep edge must not outweigh a hundred
@@ -197,8 +200,9 @@ def _floor(inside: Plane, roof: float) -> tuple[float, float, float]:
     slope = _slope(steep)
     edges = np.asarray(np.percentile(_sheared(steep, slope), 50, axis=1))
     teeth = np.percentile(_sheared(np.minimum(along, np.float32(_EDGE_LIMIT)), slope), 60, axis=1)
+    light = np.asarray(np.median(_sheared(inside, slope), axis=1), dtype=np.float64)
     usual = _FLOOR_USUAL[int(_shows_wheels(inside))]
-    row, sure = _onset(edges + 0.5 * np.asarray(teeth), roof, usual)
+    row, sure = _onset(edges + 0.5 * np.asarray(teeth), light, roof, usual)
     return row, slope, sure
 
 
@@ -230,7 +234,7 @@ def _shows_wheels(inside: Plane) -> bool:
     return air > 0.11 and dark > 0.25
 
 
-def _onset(activity: npt.NDArray[np.float64], roof: float, usual: tuple[float, float]) -> tuple[float, float]:
+def _onset(activity: Profile, light: Profile, roof: float, usual: tuple[float, float]) -> tuple[float, float]:
     """Return the row where lasting activity begins, and how sure it is.
 
     A row scores by how much more happens in the band below it than in the one above, and by where floors usually are.
@@ -256,18 +260,24 @@ def _onset(activity: npt.NDArray[np.float64], roof: float, usual: tuple[float, f
     away = np.abs(rows - rows[best]) > band
     rival = float(score[away].max()) if away.any() else 0.0
     sure = 1.0 - rival / score[best] if score[best] > 0.0 else 0.0
-    return _upper_edge(activity, int(rows[best]), band), clear * (0.3 + 0.7 * float(sure))
+    return _upper_edge(activity, light, int(rows[best]), band), clear * (0.3 + 0.7 * float(sure))
 
 
-def _upper_edge(activity: npt.NDArray[np.float64], row: int, band: int) -> float:
-    """Return where the structure around a row begins: the best row may lie in the middle of high cross-members."""
-    reach = max(0, row - 3 * band // 2)
-    quiet = float(np.median(activity[max(0, row - 4 * band) : reach])) if reach else np.inf
+def _upper_edge(activity: Profile, light: Profile, row: int, band: int) -> float:
+    """Return where the structure around a row begins: the best row may lie in the middle of high cross-members.
+
+    Over an empty floor it begins where the light falls by much for the first time; the linings of walls that end a
+    little above it make it fall by little.
+    """
+    reach = max(0, row - 9 * band // 4)
+    quiet = float(np.median(activity[max(0, row - 5 * band) : reach])) if reach else np.inf
     busy = float(activity[row : row + band].mean())
-    if busy < 2.5 * quiet:
+    if busy < 2.5 * quiet or light[reach] < _LIT:
         return float(row)
-    lasting = np.convolve(
-        activity[reach : row + 5], np.full(5, 0.2), mode="valid"
-    )  # a seam alone is no structure
-    loud = np.flatnonzero(lasting >= quiet + 0.45 * (busy - quiet))
-    return float(reach + loud[0]) if loud.size else float(row)
+    window = light[reach : min(len(light), row + band)]
+    falls = window[:-_FALL_ROWS] - window[_FALL_ROWS:]
+    if not falls.size or falls.max() < _LEAST_FALL:
+        return float(row)
+    first = int(np.argmax(falls >= max(_LEAST_FALL, 0.35 * float(falls.max()))))
+    steepest = first + int(np.argmax(falls[first : first + _FALL_ROWS]))
+    return float(reach + steepest + _FALL_ROWS // 2)
