@@ -1,51 +1,115 @@
+"""A site's thresholds from its own clean scans."""
+
 import numpy as np
 import pytest
 
-from cargosight_training.evaluation.calibration import finding_reliability, reliability, scan_reliability
-from cargosight_training.evaluation.intervals import Rate
-from cargosight_training.evaluation.matching import match
-from tests.made.datasets import findings_of, image_record, scored_of
-
-BOX = (10.0, 10.0, 50.0, 30.0)
-STRAY = (100.0, 10.0, 140.0, 30.0)
-
-
-def test_scores_that_mean_what_they_say_have_no_error():
-    rng = np.random.default_rng(0)
-    scores = rng.random(40_000).astype(np.float32)
-    assert reliability(scores, rng.random(40_000) < scores).error < 0.01
+from cargosight_inference.cli import main
+from cargosight_inference.inspector import Inspector
+from cargosight_models.errors import UsageError
+from cargosight_models.operating_points import Sidecar, sidecar_path
+from cargosight_training.calibration import LEAST_THRESHOLD, CleanScores, calibrate, scans_needed
+from tests.made.models import make_blob_model, write_blobs, write_points
 
 
-def test_a_hand_made_error():
-    scores = np.array([0.95, 0.95, 0.15, 0.15], dtype=np.float32)
-    figures = reliability(scores, np.array([True, False, False, False]))
-    assert figures.error == pytest.approx(0.5 * 0.45 + 0.5 * 0.15)
-    assert figures.bins[9].right == Rate(1, 2)
-    assert figures.bins[9].mean_score == pytest.approx(0.95)
-    assert figures.bins[5].mean_score is None
-
-
-def test_the_ends_of_the_scale_have_a_bin():
-    figures = reliability(np.array([0.0, 1.0], dtype=np.float32), np.array([False, True]))
-    assert figures.bins[0].right == Rate(0, 1)
-    assert figures.bins[-1].right == Rate(1, 1)
-    assert figures.error == 0.0
-
-
-def test_no_scores_have_no_error():
-    assert reliability(np.zeros(0, np.float32), np.zeros(0, bool)).error is None
-
-
-def test_findings_and_scans_are_judged_on_labelled_classes_only():
-    matched = match(
-        scored_of(
-            (image_record(1, [("bar", BOX)]), findings_of([("bar", 0.85, BOX), ("bar", 0.75, STRAY)])),
-            (image_record(2), findings_of([("bar", 0.65, STRAY), ("disc", 0.01, STRAY)])),
-            (image_record(3, labelled=["disc"], source="b"), findings_of([("bar", 0.85, STRAY)])),
-        )
+def scores(count=400, columns=3, seed=0, scale=(0.3, 0.6, 0.9)):
+    random = np.random.default_rng(seed)
+    return CleanScores(
+        ("knife", "gun", "anomaly"), (random.random((count, columns)) * scale).astype(np.float32)
     )
-    findings, scans = finding_reliability(matched), scan_reliability(matched)
-    assert [row.right for row in findings.bins[6:9]] == [Rate(0, 1), Rate(0, 1), Rate(1, 1)]
-    assert [row.right for row in scans.bins[6:9]] == [Rate(0, 1), Rate(0, 0), Rate(1, 1)]
-    assert findings.to_dict()["bins"][8]["right"]["count"] == 1
-    assert findings.bins[0].right.of == 0  # a score of 0.01 is left out
+
+
+@pytest.mark.parametrize("wanted", [0.01, 0.05, 0.2])
+def test_the_share_of_new_clean_scans_that_alarm_is_what_was_wanted(wanted):
+    new = scores(count=20_000, seed=100)
+    shares = []
+    for seed in range(20):
+        (point,) = calibrate(scores(seed=seed), (wanted,), data="made")
+        limits = np.array([point.thresholds[name] for name in ("knife", "gun", "anomaly")], np.float32)
+        shares.append(float((new.scores >= limits).any(axis=1).mean()))
+    assert 0.6 * wanted <= np.mean(shares) <= 1.2 * wanted
+    counted = point.measured["clean_scans"]
+    assert counted["of"] == 400
+    assert counted["wilson95"][0] <= shares[-1] <= counted["wilson95"][1]
+
+
+@pytest.mark.parametrize(("wanted", "needed"), [(0.05, 60), (0.01, 300), (0.1, 30)])
+def test_too_few_scans_are_refused_with_their_number(wanted, needed):
+    assert scans_needed(wanted) == needed
+    calibrate(scores(count=needed), (wanted,), data="made")
+    with pytest.raises(UsageError, match=rf"{needed - 1} clean scans .* takes {needed} or more: add 1 scans"):
+        calibrate(scores(count=needed - 1), (wanted,), data="made")
+
+
+def test_a_silent_model_does_not_end_up_alarming_on_everything():
+    silent = CleanScores(("knife",), np.full((100, 1), 0.001, np.float32))
+    (point,) = calibrate(silent, (0.05,), data="made")
+    assert point.thresholds["knife"] == pytest.approx(LEAST_THRESHOLD)
+
+
+def test_scores_that_no_threshold_can_hold_are_refused():
+    sure = scores()
+    sure.scores[:90, 1] = 1.0
+    with pytest.raises(UsageError, match="most of them for gun"):
+        calibrate(sure, (0.05,), data="made")
+
+
+@pytest.mark.parametrize("wanted", [0.0, 1.0, -0.1, 2.0, float("nan")])
+def test_rates_that_cannot_be(wanted):
+    with pytest.raises(UsageError, match="between 0 and 1"):
+        calibrate(scores(), (wanted,), data="made")
+
+
+class TestCommand:
+    @pytest.fixture
+    def site(self, tmp_path):
+        random = np.random.default_rng(0)
+        for index in range(64):
+            shade = int(random.integers(150, 250))
+            write_blobs(tmp_path / "clean" / f"{index:02d}.png", (16, 16, (shade, shade, shade)))
+        return tmp_path
+
+    def test_points_are_written_beside_the_model_and_used(self, site, capsys):
+        model = make_blob_model(site / "mine.onnx")
+        assert main(["calibrate", str(model), "--clean", str(site / "clean"), "--pfa", "0.05"]) == 0
+        assert "of 64 clean scans alarm" in capsys.readouterr().out
+        sidecar = Sidecar.read(sidecar_path(model))
+        assert sidecar.default == "pfa=0.05"
+        assert sidecar.operating_points[0].data == "64 clean scans of the site"
+        inspector = Inspector(model)
+        alarms = sum(
+            inspector.inspect(path).decision == "refer" for path in sorted((site / "clean").iterdir())
+        )
+        assert alarms <= 3
+
+    def test_points_that_are_there_are_kept_unless_forced(self, site, capsys):
+        model = make_blob_model(site / "mine.onnx")
+        write_points(model, {"pfa=0.1": 0.5}, ("dark", "blue"))
+        command = ["calibrate", str(model), "--clean", str(site / "clean"), "--pfa", "0.1"]
+        assert main(command) == 2
+        assert "--force" in capsys.readouterr().err
+        assert main([*command, "--force"]) == 0
+        assert Sidecar.read(sidecar_path(model)).operating_points[0].data.startswith("64 clean scans")
+
+    def test_a_bundled_model_is_calibrated_as_a_copy(self, site, capsys, monkeypatch):
+        monkeypatch.setenv("CARGOSIGHT_HOME", str(site / "cache"))
+        assert main(["calibrate", "baggage", "--clean", str(site / "clean")]) == 2
+        assert "--name NAME" in capsys.readouterr().err
+        assert main(["calibrate", "baggage", "--clean", str(site / "clean"), "--name", "mine"]) == 0
+        capsys.readouterr()
+        assert main(["models", "verify", "mine"]) == 0
+
+    def test_too_few_scans_and_unreadable_ones(self, site, capsys):
+        model = make_blob_model(site / "mine.onnx")
+        (site / "clean" / "00.png").write_bytes(b"no scan")
+        command = ["calibrate", str(model), "--clean", str(site / "clean"), "--pfa"]
+        assert main([*command, "0.01"]) == 2
+        assert "63 clean scans were read" in capsys.readouterr().err
+        assert not sidecar_path(model).exists()
+        assert main([*command, "0.05"]) == 0
+        assert "1 files could not be read" in capsys.readouterr().out
+
+    def test_nothing_to_read(self, site, capsys):
+        model = make_blob_model(site / "mine.onnx")
+        (site / "empty").mkdir()
+        assert main(["calibrate", str(model), "--clean", str(site / "empty")]) == 2
+        assert "0 clean scans were read" in capsys.readouterr().err
