@@ -1,10 +1,7 @@
 """`cargosight simulate`: simulated scans with boxes, for trials, tests and as a declared training source."""
 
 import argparse
-import importlib
-import importlib.util
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +12,11 @@ from cargosight_models.errors import UsageError
 from cargosight_training.datasets.records import DataSet
 from cargosight_training.simulation import writing as bag_files
 from cargosight_training.simulation.baggage import BagSettings
-from cargosight_training.simulation.cargo import Builder, ContainerSettings
+from cargosight_training.simulation.cargo import ContainerSettings
 from cargosight_training.simulation.cargo import writing as container_files
+from cargosight_training.simulation.cargo.threats import LOOKALIKES, THREATS
 
 SUMMARY = "simulate scans of bags or of cargo, with boxes"
-_THREATS = "cargosight_training.simulation.cargo.threats"
 _BAGGAGE_ONLY = ("format", "size", "classes", "clean_share", "grey_share")
 _CONTAINER_ONLY = ("families", "vehicles", "empty_share", "threat_share")
 
@@ -137,25 +134,16 @@ def _containers(args: argparse.Namespace, bar: Progress) -> tuple[Path, DataSet]
         empty_share=defaults.empty_share if args.empty_share is None else args.empty_share,
         threat_share=defaults.threat_share if args.threat_share is None else args.threat_share,
     )
-    threats, lookalikes = _builders()
     dataset = container_files.write_containers(
         args.out,
         count=args.count,
         seed=args.seed,
         settings=settings,
-        threats=threats,
-        lookalikes=lookalikes,
+        threats=THREATS,
+        lookalikes=LOOKALIKES,
         done=bar.advance,
     )
     return args.out / container_files.ANNOTATIONS, dataset
-
-
-def _builders() -> tuple[Mapping[str, Builder], Mapping[str, Builder]]:
-    """Return what builds threats and look-alikes; without that module, scans are made with neither."""
-    if importlib.util.find_spec(_THREATS) is None:
-        return {}, {}
-    module = importlib.import_module(_THREATS)
-    return module.THREATS, module.LOOKALIKES
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -140,8 +140,9 @@ def appliances(hold: Hold, rng: Rng) -> None:
     tall = (870.0, rng.uniform(1400, 1900), rng.uniform(500, 750))[kind]
     for sheets in hold.rows(len(hold.sheets)):
         base = hold.floor
+        places = spread_along(rng, hold, wide, 12)
         while base + tall < hold.ceiling:
-            for x0, x1 in spread_along(rng, hold, wide, 12):
+            for x0, x1 in places:
                 for sheet in sheets:
                     (_washer, _refrigerator, _conditioner)[kind](sheet, rng, (x0, base, x1, base + tall))
             base += tall + 8

@@ -24,9 +24,9 @@ def rolls(hold: Hold, rng: Rng) -> None:
     filled = rng.uniform(0.45, 0.62) if material is CELLULOSE else rng.uniform(0.7, 0.95)
     for number, sheets in enumerate(hold.rows(2)):
         base = hold.floor
+        places = spread_along(rng, hold.part(hold.x0 + 0.4 * wide * (number % 2), hold.x1), wide, 12.0)
         while base + tall < hold.ceiling - 30:
-            start = hold.x0 + 0.4 * wide * (number % 2)
-            for x0, x1 in spread_along(rng, hold.part(start, hold.x1), wide, 12.0):
+            for x0, x1 in places:
                 for sheet in sheets:
                     areal = sheet.load(material, filled)
                     sheet.lump(
@@ -127,7 +127,7 @@ def pipes(hold: Hold, rng: Rng) -> None:
 
 def scrap(hold: Hold, rng: Rng) -> None:
     """Scrap metal as it was tipped: bars, plates, wheels, cans, motors."""
-    surface = _heap(hold, rng, rng.uniform(0.15, 0.6))
+    surface = _heap(hold, rng, rng.uniform(0.2, 0.7))
     density = rng.uniform(0.05, 0.14)
     for sheet in hold.sheets:
         _under(hold, sheet, surface * rng.uniform(0.9, 1.05), density, rng)
@@ -140,7 +140,7 @@ def scrap(hold: Hold, rng: Rng) -> None:
 def grain(hold: Hold, rng: Rng) -> None:
     """Bulk: grain, ore, plastic pellets, loose down to a slope."""
     material, filled = ((CELLULOSE, 0.52), (POLYETHYLENE, 0.6), (CERAMIC, 0.62))[int(rng.integers(3))]
-    level = rng.uniform(0.4, 0.85) if material is not CERAMIC else rng.uniform(0.12, 0.35)
+    level = rng.uniform(0.5, 0.9) if material is not CERAMIC else rng.uniform(0.12, 0.35)
     surface = _heap(hold, rng, level)
     for sheet in hold.sheets:
         rows, columns = sheet.cells(hold.x0, hold.floor, hold.x1, hold.ceiling)

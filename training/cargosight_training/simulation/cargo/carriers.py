@@ -154,23 +154,29 @@ def tank_car(stage: Stage, rng: Rng, body: Body) -> tuple[Hold, float]:
     middle, z = 0.5 * (body.x0 + body.x1), 0.5 * (body.bottom + body.top)
     content = (WATER, POLYETHYLENE)[int(rng.integers(2))]
     level = float(rng.choice([0.0, rng.uniform(0.3, 0.97)], p=[0.25, 0.75]))
-    # The round section, cut into slabs: each is as tall as the circle at its depth.
-    edges = np.linspace(-tall / 2, tall / 2, 11).tolist()
     surface = body.bottom + level * tall
-    plate = rng.uniform(0.6, 1.1)  # cm
+    # What is in it, cut into slabs: each is as tall as the circle at its depth.
+    edges = np.linspace(-tall / 2, tall / 2, 11).tolist()
     for near, far in itertools.pairwise(edges):
-        ends = sorted(float(np.sqrt(max((tall / 2) ** 2 - depth**2, 0.0))) for depth in (near, far))
+        half = float(np.sqrt((tall / 2) ** 2 - (0.5 * (near + far)) ** 2))
         sheet = stage.sheet(near, far)
-        sheet.lump(middle, z, long, ends[0] + ends[1], content, sheet.load(content), power=8.0, flat=6.0)
+        sheet.lump(middle, z, long, 2 * half, content, sheet.load(content), power=8.0, flat=6.0)
         rows, columns = sheet.cells(body.x0, surface, body.x1, body.top + 200)
         sheet.plane(content)[rows, columns] = 0.0
-        # The shell runs from the one height to the other; its mass is that of the arc between them.
-        rise = max(ends[1] - ends[0], 8.0)
-        areal = plate * STEEL.density * float(np.hypot(rise, far - near)) / rise
-        for low, high in ((z + ends[0], z + ends[0] + rise), (z - ends[0] - rise, z - ends[0])):
-            sheet.box(body.x0 + 60, low, body.x1 - 60, high, STEEL, areal)
-        for x in (body.x0 + 30, body.x1 - 90):
-            sheet.lump(x + 30, z, 240, 2 * ends[1], STEEL, sheet.load(STEEL, 0.05), power=3.0)
+    # A circle seen from afar is nearly the same from any height, so that the shell is drawn in the middle plane.
+    shell = stage.sheet(-30.0, 30.0)
+    rows, columns = shell.cells(body.x0 + 60, body.bottom, body.x1 - 60, body.top)
+    up = shell.top - (np.arange(rows.start, rows.stop) + 0.5) * shell.pitch - z
+    outer, inner = (
+        2 * np.sqrt(np.maximum(radius**2 - up**2, 0.0))
+        for radius in (tall / 2, tall / 2 - rng.uniform(6, 11))
+    )
+    chord = ((outer - inner) / 10.0 * STEEL.density).astype(np.float32)
+    shell.plane(STEEL)[rows, columns] += chord[:, None]
+    for x in (body.x0 + 60, body.x1 - 60):
+        shell.lump(x, z, 300, tall, STEEL, rng.uniform(60, 120), power=3.0)
+    for x in np.linspace(body.x0 + 60, body.x1 - 60, int(rng.integers(4, 8))).tolist()[1:-1]:  # the seams
+        shell.box(x, body.bottom, x + 12, body.top, STEEL, rng.uniform(1, 4))
     full = stage.sheet(-400.0, 400.0)
     full.frame(middle - 280, body.top - 20, middle + 280, body.top + 190, 14, STEEL, 45)
     for _ in range(7):

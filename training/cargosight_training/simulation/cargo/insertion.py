@@ -5,8 +5,9 @@ aside stays where it was.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -86,7 +87,7 @@ def insert(
     """
     for _ in range(_TRIES):
         depth = float(rng.uniform(0.9 * scene.hold.sheets[0].near, 0.9 * scene.hold.sheets[-1].far))
-        signature = build(rng, scene.fan.pitch / scene.fan.magnification(depth))
+        signature = _as_seen(build, rng, scene, depth)
         place = _place(rng, scene, signature, depth)
         if place is None:
             continue
@@ -110,13 +111,28 @@ def insert(
     return None
 
 
+def _as_seen(build: Builder, rng: Rng, scene: Scene, depth: float) -> Signature:
+    """Return a thing on the scan's pixels: a fan magnifies heights, and lengths along the vehicle not at all."""
+    magnification = scene.fan.magnification(depth)
+    pitch = scene.fan.pitch / magnification
+    made = build(rng, pitch).resized(pitch)
+    height, width = made.shape
+    size = (max(round(width / magnification), 1), height)
+    shrinks = cv2.INTER_AREA if magnification > 1.0 else cv2.INTER_LINEAR
+    loads = {
+        material: np.asarray(cv2.resize(load, size, interpolation=shrinks), dtype=np.float32)
+        for material, load in made.loads.items()
+    }
+    return replace(made, loads=loads)
+
+
 def _place(rng: Rng, scene: Scene, signature: Signature, depth: float) -> _Place | None:
     """Choose where it rests: on the floor, within the load, or on it; cut it to the inside of the hold."""
     fan, hold = scene.fan, scene.hold
     height, width = signature.shape
     tall = height * signature.pitch_mm
     left_end, right_end = max(hold.x0, 0.0), min(hold.x1, scene.stage.length)
-    wide = width * fan.pitch  # along the vehicle nothing is magnified, but signatures have one pitch
+    wide = width * fan.pitch
     if right_end - left_end < 0.5 * wide:
         return None
     x = rng.uniform(left_end, max(right_end - wide, left_end + 1.0))

@@ -34,7 +34,7 @@ def sacks(hold: Hold, rng: Rng) -> None:
             _layers(sheet, rng, (x0, z0, x1, z1), material, sheet.load(material, filled), long, thick)
 
     if rng.random() < 0.6:
-        palletised(hold, rng, layers, width=rng.uniform(1000, 1300), height=(700, 2000), tiers=2)
+        palletised(hold, rng, layers, width=rng.uniform(1000, 1300), height=(1000, 2100), tiers=2)
         return
     level = rng.uniform(0.5, 0.97) * hold.height
     for row in hold.rows(len(hold.sheets)):
@@ -45,7 +45,7 @@ def sacks(hold: Hold, rng: Rng) -> None:
 def big_bags(hold: Hold, rng: Rng) -> None:
     """Woven bags of a cubic metre, bulging, with a slack top."""
     material, filled = _choice(rng, ((POLYETHYLENE, 0.55), (CELLULOSE, 0.5), (CERAMIC, 0.5), (CONCRETE, 0.5)))
-    tall = min(rng.uniform(1100, 2100), hold.height - 50)
+    tall = min(rng.uniform(1300, 2200), hold.height - 50)
     for sheets in hold.rows(2):
         for x0, x1 in spread_along(rng, hold, rng.uniform(900, 1150), 30.0):
             height = tall * rng.uniform(0.88, 1.06)
@@ -65,13 +65,14 @@ def drums(hold: Hold, rng: Rng) -> None:
     steel = rng.random() < 0.7
     content = _choice(rng, ((WATER, 1.0), (WATER, 0.85), (POLYETHYLENE, 0.95)))
     filled = rng.uniform(0.85, 0.97)
-    tiers = int(rng.integers(1, 3)) if hold.height > 1900 else 1
+    tiers = 1 + int(hold.height > 1900 and rng.random() < 0.75)
     wide, tall = 590.0, 885.0
     for sheets in hold.rows(4):
         start = rng.uniform(0.0, 250.0)
+        places = spread_along(rng, hold.part(hold.x0 + start, hold.x1), wide, 8.0)
         base = hold.floor
         for _ in range(tiers):
-            for x0, x1 in spread_along(rng, hold.part(hold.x0 + start, hold.x1), wide, 8.0):
+            for x0, x1 in places:
                 if rng.random() < 0.02:
                     continue
                 for sheet in sheets:
@@ -101,9 +102,11 @@ def bales(hold: Hold, rng: Rng) -> None:
     wide, tall = rng.uniform(700, 1400), rng.uniform(500, 1050)
     for sheets in hold.rows(2):
         base = hold.floor
+        places, gone = spread_along(rng, hold, wide, 15.0), set[float]()
         while base + 0.8 * tall < hold.ceiling:
-            for x0, x1 in spread_along(rng, hold, wide, 15.0):
-                if base > hold.floor and rng.random() < 0.08:
+            for x0, x1 in places:
+                if x0 in gone or (base > hold.floor and rng.random() < 0.06):
+                    gone.add(x0)  # and nothing stands on what is not there
                     continue
                 lift = rng.normal(0, 12)
                 for sheet in sheets:
@@ -194,7 +197,7 @@ def bottles(hold: Hold, rng: Rng) -> None:
 def meat(hold: Hold, rng: Rng) -> None:
     """Frozen meat or fish: cartons packed tight, or carcasses that hang from rails."""
     if rng.random() < 0.6:
-        level = rng.uniform(0.6, 0.97) * hold.height
+        level = rng.uniform(0.75, 0.97) * hold.height
         for sheet in hold.sheets:
             end = hold.x1 - (rng.uniform(100, 1500) if rng.random() < 0.3 else rng.uniform(0, 80))
             areal = sheet.load(FLESH, rng.uniform(0.66, 0.85))
@@ -248,7 +251,9 @@ def _layers(
     thick: float,
 ) -> None:
     x0, z0, x1, z1 = box
-    for number, z in enumerate(np.arange(z0, z1 - 0.4 * thick, thick).tolist()):
+    thick *= rng.uniform(0.93, 1.07)
+    start = z0 - rng.uniform(0.0, 0.35) * thick
+    for number, z in enumerate(np.arange(start, z1 - 0.4 * thick, thick).tolist()):
         count = max(round((x1 - x0) / long), 1)
         wide = (x1 - x0) / count
         shift = 0.35 * wide if number % 2 and count > 2 else 0.0

@@ -93,7 +93,7 @@ def _fan(rng: Rng, drawn: _Drawn) -> Fan:
     )
     # What is nearest to the source is magnified most; nothing of it may be cut off.
     near = distance / (distance + min(sheet.near for sheet in drawn.stage.sheets))
-    upper = height + max(top - height, 0.0) * near + rng.uniform(20, 260)
+    upper = height + max(top - height, 0.0) * near + rng.uniform(60, 280)
     lower = height + (bottom - height) * (near if bottom < height else 1.0)
     rows = max(round((upper - lower) / drawn.stage.pitch), 64)
     return Fan(height, distance, drawn.stage.pitch, upper, rows)
@@ -116,7 +116,7 @@ def _load(hold: Hold, rng: Rng, wish: _Wish, fitting: tuple[str, ...]) -> tuple[
         names = names[:1]
     parts = len(names)
     edges = np.linspace(hold.x0, hold.x1, parts + 1) + np.r_[0, rng.normal(0, 250, parts - 1), 0]
-    if rng.random() < 0.2:  # not stowed up to the doors
+    if names[0] not in BULK and rng.random() < 0.2:  # not stowed up to the doors
         edges = hold.x0 + (edges - hold.x0) * rng.uniform(0.6, 0.95)
     for name, x0, x1 in zip(names, edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         part = hold.part(x0, x1)
@@ -224,6 +224,7 @@ def _rail(kind: str) -> _Drawer:
         tank, level = carriers.tank_car(
             stage, rng, replace(body, bottom=deck + 60, top=deck + min(tall, 2700))
         )
+        shown = (shown[0], body.top + 320)  # with its valves
         return _Drawn(stage, tank, shown, families=(LIQUID,) if level > 0.0 else (EMPTY,))
 
     return draw

@@ -128,9 +128,10 @@ def dunnage(hold: Hold, rng: Rng) -> None:
             sheet.line(path, rng.uniform(20, 90), CELLULOSE, rng.uniform(3, 9))
         elif kind == 1:  # a strap over the load
             z = hold.floor + rng.uniform(0.2, 0.9) * hold.height
-            path = np.array([[x, z], [x + rng.normal(0, 600), hold.floor + 10]])
+            end = x + rng.normal(0, 600)
+            path = np.array([[x, z], [end, hold.floor + 10]])
             sheet.line(path, 30, POLYETHYLENE, 1.0)
-            sheet.box(x - 60, z - 90, x + 20, z, STEEL, rng.uniform(4, 14))
+            sheet.box(end - 60, hold.floor + 20, end + 20, hold.floor + 110, STEEL, rng.uniform(4, 14))
         elif kind == 2:  # a sheet of board between two units
             sheet.box(
                 x, hold.floor, x + 8, hold.floor + rng.uniform(0.4, 0.95) * hold.height, CELLULOSE, 12.0
