@@ -269,3 +269,20 @@ def test_a_folder_that_is_none_is_refused(tmp_path):
         run_convert("voc", tmp_path / "none", "--out", tmp_path / "x.json")
     with pytest.raises(DataSetError, match="holds no XML files"):
         run_convert("voc", tmp_path, "--out", tmp_path / "x.json")
+
+
+def test_a_folder_of_clean_scans(tmp_path, capsys):
+    for name in ("a", "deeper/b"):
+        write_blank(tmp_path / "clean" / f"{name}.png")
+    out = tmp_path / "clean.json"
+    words = ("clean", tmp_path / "clean", "--out", out, "--source", "lane")
+    with pytest.raises(CargosightError, match="name it with --labelled"):
+        run_convert(*words)
+    assert run_convert(*words, "--labelled", "gun,knife") == 0
+    assert "2 images, 0 boxes" in capsys.readouterr().out
+    dataset = read_coco(out)
+    assert dataset.classes.names == ("gun", "knife")
+    assert all(image.labelled.all() and len(image.annotations) == 0 for image in dataset.images)
+    (tmp_path / "none").mkdir()
+    with pytest.raises(DataSetError, match="holds no images"):
+        run_convert("clean", tmp_path / "none", "--out", tmp_path / "b.json", "--labelled", "gun")

@@ -1,4 +1,4 @@
-"""`cargosight convert`: Pascal VOC and YOLO folders to COCO JSON with a table of what each source labels."""
+"""`cargosight convert`: Pascal VOC, YOLO and clean folders to COCO JSON with a table of what each source labels."""
 
 import argparse
 import sys
@@ -8,17 +8,23 @@ import numpy as np
 
 from cargosight_inference.arguments import path_argument
 from cargosight_inference.progress import Progress
+from cargosight_models.errors import UsageError
+from cargosight_training.datasets.clean import read_clean
 from cargosight_training.datasets.records import ORIGINS, DataSet
 from cargosight_training.datasets.voc import read_voc
 from cargosight_training.datasets.writing import SourceTerms, write_coco
 from cargosight_training.datasets.yolo import read_yolo
 
-SUMMARY = "convert a Pascal VOC or YOLO folder to COCO JSON"
+SUMMARY = "convert a Pascal VOC or YOLO folder, or one of clean scans, to COCO JSON"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
-    parser.add_argument("format", choices=("voc", "yolo"), help="the format of the folder")
+    parser.add_argument(
+        "format",
+        choices=("voc", "yolo", "clean"),
+        help="the format of the folder; clean: scans without any item",
+    )
     parser.add_argument("folder", type=path_argument, metavar="IN", help="the data set's folder")
     parser.add_argument(
         "--out", type=path_argument, required=True, metavar="FILE.json", help="the file to write"
@@ -30,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--labelled",
         metavar="CLASS,CLASS",
         help="the classes that were looked for on every image (default: all that the folder names); "
-        "yolo: some of those; voc: also one without a box, as for a folder of clean bags",
+        "yolo: some of those; voc: also one without a box, as for a folder of clean bags; clean: needed",
     )
     parser.add_argument(
         "--origin", choices=ORIGINS, default="real", help="what the scans are (default: real)"
@@ -51,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         DataSetError: Something in the folder is wrong; nothing was written.
     """
+    if args.format == "clean" and args.labelled is None:
+        raise UsageError("clean scans are clean of something: name it with --labelled CLASS,CLASS")
     bar = Progress()
 
     def show(_: int, total: int) -> None:
@@ -62,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
             images, classes = read_voc(
                 args.folder, split=args.split, first_pixel=args.first_pixel, progress=show
             )
+        elif args.format == "clean":
+            images, classes = read_clean(args.folder, progress=show), []
         else:
             images, classes = read_yolo(args.folder, split=args.split, progress=show)
     finally:
@@ -69,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     labelled = None
     if args.labelled is not None:
         labelled = tuple(name.strip() for name in args.labelled.split(",") if name.strip())
-        if args.format == "voc":  # it has no list of classes, and a class may have been looked for in vain
+        if args.format != "yolo":  # there is no list of classes, and a class may have been looked for in vain
             classes = sorted({*classes, *labelled})
     terms = SourceTerms(
         source=args.source or args.folder.resolve().name,
