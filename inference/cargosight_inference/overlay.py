@@ -19,6 +19,7 @@ from cargosight_inference.label_layout import Label, place_labels
 from cargosight_inference.scans.pseudocolour import pseudocolour
 from cargosight_inference.scans.scan import Scan
 from cargosight_inference.spelling import spelled_out
+from cargosight_inference.tiles import CELL
 
 Picture = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
@@ -48,6 +49,8 @@ _REFERENCE_SIDE = 640
 """A picture of this long side is drawn at unit size: lines of 2 pixels, letters of about 12."""
 _LEAST_BANNER = 440
 """Least width of the banner in units, so that a narrow scan's decision can be read."""
+_HEAT: Colour = (204, 121, 167)  # reddish purple
+_COLD = 0.1
 _DARKEST = 1e-3
 """Transmission shown as black: three decades below air, about where raw counts drown in noise."""
 
@@ -74,6 +77,8 @@ def draw_overlay(scan: Scan, inspection: Inspection) -> Picture:
             f"{scan.height}; expected the scan that was inspected"
         )
     picture = display_pixels(scan)
+    if inspection.anomaly_map is not None:
+        picture = _with_heat(picture, inspection.anomaly_map)
     factor = max(1, round(_REFERENCE_SIDE / max(scan.width, scan.height)))
     if factor > 1:
         size = (scan.width * factor, scan.height * factor)
@@ -126,6 +131,20 @@ def display_pixels(scan: Scan) -> Picture:
         logarithm = np.log10(np.maximum(pixels[:, :, 0], np.float32(_DARKEST)))
         pixels = _to_bytes(1.0 + logarithm / np.float32(-np.log10(_DARKEST)))
     return np.repeat(pixels[:, :, np.newaxis], 3, axis=2)
+
+
+def _with_heat(picture: Picture, cells: npt.NDArray[np.float32]) -> Picture:
+    """Tint what is unlike normal cargo, up to half at 1; the load stays to be seen below.
+
+    Args:
+        picture: (H, W, 3).
+        cells: (ceil(H / 8), ceil(W / 8)) in [0, 1], each of 8 x 8 pixels; below `_COLD` nothing is tinted.
+    """
+    height, width = picture.shape[:2]
+    whole = cv2.resize(cells, (cells.shape[1] * CELL, cells.shape[0] * CELL), interpolation=cv2.INTER_LINEAR)
+    share = 0.5 * np.clip((whole[:height, :width, None] - _COLD) / (1.0 - _COLD), 0.0, 1.0)
+    tinted = picture * (1.0 - share) + np.array(_HEAT, dtype=np.float32) * share
+    return cast(Picture, np.rint(tinted).astype(np.uint8))
 
 
 def _to_bytes(values: npt.NDArray[np.float32]) -> Picture:

@@ -1,5 +1,7 @@
 """Overlays: labels beside the items, colours that show on any ground, a banner outside of the picture."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -132,6 +134,20 @@ def test_an_anomaly_is_drawn_too():
     scan = grey_scan(90)
     overlay = draw_overlay(scan, inspection_of(scan, [[200, 150, 320, 260]], ids=[-1]))
     assert not (picture_of(overlay, scan) == 90).all()
+
+
+def test_what_is_unusual_is_tinted_and_the_rest_left_alone():
+    scan = grey_scan(128, width=641, height=401)
+    cells = np.zeros((51, 81), np.float32)
+    cells[10:20, 30:40] = 0.9
+    plain = picture_of(draw_overlay(scan, inspection_of(scan)), scan)
+    tinted = picture_of(draw_overlay(scan, replace(inspection_of(scan), anomaly_map=cells)), scan)
+    changed = (plain != tinted).any(axis=2)
+    assert changed[90:150, 250:310].all()
+    assert not changed[:60].any()
+    assert not changed[:, 360:].any()
+    red, green, _ = tinted[120, 280].tolist()
+    assert red > green + 20
 
 
 def test_a_path_in_another_script_is_drawn():
