@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from cargosight_inference.commands.inspect import describe
 from cargosight_inference.inspector import Inspector
 from cargosight_inference.policy import Policy
 from cargosight_inference.scans.scan import Scan
@@ -41,6 +42,7 @@ def test_an_opaque_load_refers_and_says_why(model):
     assert found.decision == "refer"
     assert any("could not be penetrated" in reason for reason in found.reasons)
     assert found.load_state == "loaded"
+    assert f"loaded, {found.opaque_fraction:.0%} not penetrated" in describe(found)
     x1, _, x2, _ = found.cargo_box
     assert abs(x1 - 40) < 25
     assert abs(x2 - 560) < 25

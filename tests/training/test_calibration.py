@@ -5,6 +5,7 @@ import pytest
 
 from cargosight_inference.cli import main
 from cargosight_inference.inspector import Inspector
+from cargosight_models.catalog import find_model
 from cargosight_models.errors import UsageError
 from cargosight_models.operating_points import Sidecar, sidecar_path
 from cargosight_training.calibration import LEAST_THRESHOLD, CleanScores, calibrate, scans_needed
@@ -93,6 +94,9 @@ class TestCommand:
     def test_a_bundled_model_is_calibrated_as_a_copy(self, site, capsys, monkeypatch):
         monkeypatch.setenv("CARGOSIGHT_HOME", str(site / "cache"))
         assert main(["calibrate", "baggage", "--clean", str(site / "clean")]) == 2
+        assert "--name NAME" in capsys.readouterr().err
+        file = str(find_model("baggage").path)
+        assert main(["calibrate", file, "--clean", str(site / "clean"), "--force"]) == 2
         assert "--name NAME" in capsys.readouterr().err
         assert main(["calibrate", "baggage", "--clean", str(site / "clean"), "--name", "mine"]) == 0
         capsys.readouterr()

@@ -207,6 +207,8 @@ def describe(inspection: Inspection) -> str:
                 inspection.findings.labels, inspection.findings.scores.tolist(), strict=True
             )
         )
+    if inspection.opaque_fraction is not None:
+        what += f"; {inspection.load_state}, {inspection.opaque_fraction:.0%} not penetrated"
     return f"{inspection.decision:<10}  {inspection.path}  {what}  {inspection.timings_ms['total']:.0f} ms"
 
 

@@ -11,7 +11,7 @@ from cargosight_inference.inspection import Inspection
 from cargosight_inference.inspector import Inspector
 from cargosight_inference.pipeline import inspect_many
 from cargosight_inference.progress import Progress
-from cargosight_models.catalog import ModelFile, find_model, install_model
+from cargosight_models.catalog import ModelFile, find_model, install_model, list_models
 from cargosight_models.errors import UsageError
 from cargosight_models.operating_points import OperatingPoint, Sidecar, sidecar_path
 
@@ -81,7 +81,7 @@ def _check_may_write(model: ModelFile, args: argparse.Namespace) -> None:
     """Refuse to replace points unasked, before any scan is read."""
     if args.name is not None:
         return
-    if model.origin == "bundled":
+    if any(one.path == model.path.absolute() and one.origin == "bundled" for one in list_models()):
         raise UsageError(
             f"{model.name} is bundled, and its points are what its card describes; give --name NAME to install a copy "
             "with the points of your site"
