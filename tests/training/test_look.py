@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cargosight_training.augmentation.look import LookVariation, curve
@@ -35,6 +35,7 @@ def test_shape_type_and_range_stay(seed: int, operation: str, wide: bool) -> Non
         assert after.max() <= 1.0
 
 
+@example(seed=156, operation="look")  # a mix of a small sum
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10_000), operation=st.sampled_from(("look", "grey")))
 def test_air_stays_air(seed: int, operation: str) -> None:

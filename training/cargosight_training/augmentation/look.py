@@ -90,9 +90,10 @@ def _mix_colours(picture: Picture, rng: np.random.Generator) -> Picture:
     if rng.random() < 0.1:
         mix = mix[:, rng.permutation(3)]
     mix /= np.maximum(mix.sum(axis=1, keepdims=True), 0.3)
-    # out = air - mix @ (air - in) = mix @ in + air * (1 - row sums), and the row sums are 1 (below it for the one
-    # mix in a thousand whose sum is under 0.3, where air becomes grey instead of the colours exploding)
-    return _matrix(picture, mix)
+    # out = air - mix @ (air - in) = mix @ in + air * (1 - row sums); the sums are 1, but for the one mix in a thousand
+    # whose sum was under 0.3 and would have made colours explode.
+    air = 1.0 if picture.dtype == np.float32 else 255.0
+    return _matrix(picture, np.column_stack([mix, air * (1.0 - mix.sum(axis=1))]))
 
 
 def _matrix(picture: Picture, mix: npt.NDArray[Any]) -> Picture:
