@@ -215,7 +215,7 @@ def _colour_planes(scan: Scan, pixels: Pixels) -> tuple[Pixels, ...]:
 def _radiograph_planes(radiograph: Radiograph) -> tuple[Pixels, ...]:
     """Both energies, the one there is twice, and a plane that says which of the two cases it is."""
     plane = radiograph.plane
-    single = np.full(plane.shape[:2], plane.shape[2] == 1, dtype=np.float32)
+    single = np.broadcast_to(np.float32(plane.shape[2] == 1), plane.shape[:2])
     return plane[:, :, 0], plane[:, :, -1], single
 
 
