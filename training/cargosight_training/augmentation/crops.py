@@ -4,10 +4,12 @@ A container scan is far larger than what a network can be trained on at once, an
 crops are what the network meets in use.
 """
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
-from cargosight_models.geometry import Affine, FloatArray, clip_boxes
+from cargosight_models.geometry import Affine, FloatArray, IndexArray, clip_boxes
 from cargosight_training.augmentation.sample import Picture, Sample, warp, whole, with_picture
 from cargosight_training.augmentation.threats import ThreatInsertion
 from cargosight_training.config import AugmentConfig
@@ -77,14 +79,13 @@ class CropRecipe:
         picture = self._cache.window(position, left, top, across, down)
         moved = boxes - np.array([left, top, left, top], dtype=np.float32)
         shown, ids, cut = _visible(moved, record.annotations.class_ids, across, down)
-        sample = whole(picture, shown, ids, record.labelled)
-        regions = type(sample.regions)(sample.regions.boxes, sample.regions.masks, cut)
-        return Sample(picture, shown, ids, regions)
+        regions = whole(picture, shown, ids, record.labelled).regions
+        return Sample(picture, shown, ids, replace(regions, unknown=cut))
 
 
 def _visible(
-    boxes: FloatArray, class_ids: np.ndarray, width: int, height: int
-) -> tuple[FloatArray, np.ndarray, FloatArray]:
+    boxes: FloatArray, class_ids: IndexArray, width: int, height: int
+) -> tuple[FloatArray, IndexArray, FloatArray]:
     """Boxes of which half or more lies in the window, their classes, and the rests of the others."""
     clipped = clip_boxes(boxes, width, height)
     area = (clipped[:, 2:] - clipped[:, :2]).prod(axis=1)
