@@ -41,11 +41,6 @@ class AnomalyMap:
                 f"an anomaly map spans {self.cells.min()} to {self.cells.max()}; expected numbers in [0, 1]"
             )
 
-    @property
-    def score(self) -> float:
-        """Of the whole scan: its most unusual cell."""
-        return float(self.cells.max())
-
 
 def join_maps(maps: npt.NDArray[np.float32], network_input: NetworkInput) -> AnomalyMap:
     """Join the maps of tiles, where they overlap by a mean that trusts the middle of a tile more than its edge.

@@ -2,19 +2,18 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cargosight_inference.anomaly import join_maps, with_anomalies
-from cargosight_inference.cargo_reading import CargoReading, read_cargo
 from cargosight_inference.findings import ANOMALY, Findings, check_gives_findings, decode_findings
 from cargosight_inference.inspection import Inspection
 from cargosight_inference.policy import Policy
 from cargosight_inference.preprocess import NetworkInput, preprocess
-from cargosight_inference.scans.radiograph import radiograph_of
 from cargosight_inference.scans.readers import ReadOptions, read_scan
 from cargosight_inference.scans.scan import Kind, Polarity, Scan, Subject
 from cargosight_inference.session import Session, ThreadPolicy
@@ -22,6 +21,10 @@ from cargosight_inference.thresholds import choose_thresholds
 from cargosight_models.catalog import ModelFile, find_model
 from cargosight_models.contract import Contract, file_fingerprint
 from cargosight_models.errors import ScanError, UsageError
+
+if TYPE_CHECKING:
+    from cargosight_inference.cargo_reading import CargoReading
+    from cargosight_inference.scans.radiograph import Radiograph
 
 Source = str | os.PathLike[str] | Scan
 """What can be inspected: a path or a scan in memory."""
@@ -83,7 +86,7 @@ class Prepared:
     error: str | None = None
     timings_ms: Mapping[str, float]
     scan: Scan | None = None
-    cargo: CargoReading | None = None
+    cargo: "CargoReading | None" = None
 
 
 class Inspector:
@@ -196,8 +199,7 @@ class Inspector:
             read = perf_counter()
             self._check_subject(scan)
             assumptions = (*scan.assumptions, *self._check_kind(scan))
-            radiograph = radiograph_of(scan) if scan.subject == "cargo" else None
-            cargo = None if radiograph is None else read_cargo(radiograph)
+            radiograph, cargo = _read_cargo(scan) if self.subject == "cargo" else (None, None)
             network_input = preprocess(scan, self.contract.input, radiograph)
         except (ScanError, OSError, MemoryError) as error:
             sentence = str(error) or "there is not enough memory to read it"
@@ -292,6 +294,15 @@ class Inspector:
             f"the scan is {scan.kind}, but the model {self.contract.name} was made for "
             f"{', '.join(self.contract.kinds)}; choose a model for this kind of scan"
         )
+
+
+def _read_cargo(scan: Scan) -> tuple["Radiograph", "CargoReading"]:
+    """Return the radiograph of a scan that the model takes for cargo, and what is read of it."""
+    from cargosight_inference.cargo_reading import read_cargo  # a tenth of the start, which bags do not need
+    from cargosight_inference.scans.radiograph import radiograph_of
+
+    radiograph = radiograph_of(scan if scan.subject == "cargo" else replace(scan, subject="cargo"))
+    return radiograph, read_cargo(radiograph)
 
 
 def _agreed_subject(subject: Subject | None, contract: Contract) -> Subject:

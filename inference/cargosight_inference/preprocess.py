@@ -6,19 +6,21 @@ with `pad_value` (1.0 is air); or it is covered by tiles at its own scale (see `
 """
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from cargosight_inference.scans.pseudocolour import pseudocolour
-from cargosight_inference.scans.radiograph import Radiograph, radiograph_of
 from cargosight_inference.scans.scan import Scan
 from cargosight_inference.tiles import tile_grid
 from cargosight_models.contract import InputContract
 from cargosight_models.errors import ScanError
 from cargosight_models.geometry import Affine, FloatArray, clip_boxes
+
+if TYPE_CHECKING:
+    from cargosight_inference.scans.radiograph import Radiograph
 
 Pixels = npt.NDArray[Any]
 
@@ -77,7 +79,7 @@ def choose_shape(width: int, height: int, shapes: tuple[tuple[int, int], ...]) -
     return min(shapes, key=lambda shape: (-_letterbox_scale(width, height, shape), shape[0] * shape[1]))
 
 
-def preprocess(scan: Scan, contract: InputContract, radiograph: Radiograph | None = None) -> NetworkInput:
+def preprocess(scan: Scan, contract: InputContract, radiograph: "Radiograph | None" = None) -> NetworkInput:
     """Bring a scan to a model's input: letterboxed into the best-fitting shape, or cut into tiles.
 
     A letterboxed scan is resized in its own dtype: halved by 2 x 2 means while it is at least twice too large, then
@@ -101,9 +103,11 @@ def preprocess(scan: Scan, contract: InputContract, radiograph: Radiograph | Non
     return _letterboxed(scan, contract)
 
 
-def _tiled(scan: Scan, contract: InputContract, radiograph: Radiograph | None) -> NetworkInput:
+def _tiled(scan: Scan, contract: InputContract, radiograph: "Radiograph | None") -> NetworkInput:
     grid = tile_grid(scan.width, scan.height, contract.shapes, contract.overlap)
     if contract.colour == "radiograph":
+        from cargosight_inference.scans.radiograph import radiograph_of  # not at the start of a model of bags
+
         planes = _radiograph_planes(radiograph or radiograph_of(scan))
     else:
         planes = _planes(scan, scan.pixels, contract)
@@ -212,7 +216,7 @@ def _colour_planes(scan: Scan, pixels: Pixels) -> tuple[Pixels, ...]:
     return (pixels[:, :, 0],) * 3
 
 
-def _radiograph_planes(radiograph: Radiograph) -> tuple[Pixels, ...]:
+def _radiograph_planes(radiograph: "Radiograph") -> tuple[Pixels, ...]:
     """Both energies, the one there is twice, and a plane that says which of the two cases it is."""
     plane = radiograph.plane
     single = np.broadcast_to(np.float32(plane.shape[2] == 1), plane.shape[:2])

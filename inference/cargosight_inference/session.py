@@ -18,7 +18,7 @@ MOST_THREADS = 256
 """More than one session gains from; ONNX Runtime takes minutes to start some ten thousands, or dies of them."""
 
 _TILES_AT_ONCE = 1
-"""More at once need their memory and gain nothing on one thread."""
+"""Bounds what the network holds at a time, however large the scan."""
 
 Outputs = dict[str, npt.NDArray[Any]]
 

@@ -61,6 +61,15 @@ def test_a_thin_load_is_clear_and_its_state_is_told(model):
     assert len(facts["cargo_box"]) == 4
 
 
+def test_a_scan_in_memory_of_unknown_subject_is_what_the_model_inspects(model):
+    known = box_on_the_road(0.3)
+    unknown = Scan.in_memory(known.pixels, kind="transmission", subject="unknown")
+    inspector = Inspector(model, threshold=1.0)
+    found = inspector.inspect(unknown)
+    assert (found.error, found.subject) == (None, "cargo")
+    assert found.load_chance == inspector.inspect(known).load_chance
+
+
 def test_bags_have_no_load_state(tmp_path):
     path = make_blob_model(tmp_path / "bags.onnx")
     pixels = np.full((128, 192, 3), 255, np.uint8)

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import yaml
 
 from cargosight_models.labels import Annotations
-from cargosight_training.config import DataFile, TrainConfig, load_config
+from cargosight_training.config import DataFile, TrainConfig
+from cargosight_training.config_files import load_config
 from cargosight_training.datasets.records import ImageRecord
 from tests.made.datasets import MadeSource, make_dataset
 

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from cargosight_inference.cli import main
-from cargosight_training.config import TrainConfig, load_config
+from cargosight_training.config import TrainConfig
+from cargosight_training.config_files import load_config
 from cargosight_training.trainer.loop import Trainer
 from cargosight_training.trainer.machine import set_up
 from cargosight_training.trainer.run import make_samples, read_training_data

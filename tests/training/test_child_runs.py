@@ -13,7 +13,7 @@ import pytest
 from cargosight_models.errors import ConfigurationError
 from cargosight_training import child_runs
 from cargosight_training.child_runs import ChildRun
-from cargosight_training.config import load_config
+from cargosight_training.config_files import load_config
 
 
 def child_of(folder, monkeypatch, program):

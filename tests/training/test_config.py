@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from cargosight_models.errors import ConfigurationError
-from cargosight_training.config import dump_config, find_config, load_config, shipped_configs
+from cargosight_training.config_files import dump_config, find_config, load_config, shipped_configs
 
 MINIMAL = """
 name: mine

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from cargosight_models.networks.detector import Detector, DetectorSettings
-from cargosight_training.config import TrainConfig, dump_config
+from cargosight_training.config import TrainConfig
+from cargosight_training.config_files import dump_config
 from cargosight_training.trainer import checkpoint
 from cargosight_training.trainer.journal import read_rows
 from tests.made import two_processes

@@ -15,7 +15,7 @@ from training.comparisons.scoring import (
 
 from cargosight_models.errors import ConfigurationError, UsageError
 from cargosight_training import child_runs
-from cargosight_training.config import load_config
+from cargosight_training.config_files import load_config
 from tests.made.datasets import (
     train_and_val,
 )

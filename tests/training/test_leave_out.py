@@ -10,7 +10,7 @@ import yaml
 from cargosight_models.errors import ConfigurationError, DataSetError, UsageError
 from cargosight_training import child_runs
 from cargosight_training.commands import leave_out
-from cargosight_training.config import find_config, load_config
+from cargosight_training.config_files import find_config, load_config
 from cargosight_training.evaluation.leave_out import READINGS, GroupScore, Rules, mean_ratio, score_group
 from cargosight_training.evaluation.leave_out_table import leave_out_markdown
 from tests.made.datasets import CocoDocument, annotation, findings_of, image_record, scored_of

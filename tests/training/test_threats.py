@@ -5,10 +5,10 @@ import pytest
 
 from cargosight_inference.scans.attenuation import POLYETHYLENE, STEEL
 from cargosight_inference.scans.projection import Signature
+from cargosight_inference.tiles import CELL
 from cargosight_models.labels import LabelledRegions
 from cargosight_training.augmentation.sample import Sample
 from cargosight_training.augmentation.threats import (
-    CELL,
     UNKNOWN,
     SignatureBank,
     ThreatInsertion,

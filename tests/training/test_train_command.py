@@ -14,7 +14,7 @@ from cargosight_inference.cli import main
 from cargosight_inference.session import Session
 from cargosight_models.errors import ExportError
 from cargosight_models.locking import exclusive
-from cargosight_training.config import load_config
+from cargosight_training.config_files import load_config
 from cargosight_training.trainer import checkpoint, loop, validation
 from cargosight_training.trainer.journal import read_rows
 from cargosight_training.trainer.run import read_training_data, read_validation_data

@@ -13,8 +13,9 @@ from pathlib import Path
 from types import FrameType
 
 from cargosight_models.errors import ConfigurationError, UsageError
-from cargosight_training.config import TrainConfig, dump_config, load_config
+from cargosight_training.config import TrainConfig
 from cargosight_training.config_changes import differences
+from cargosight_training.config_files import dump_config, load_config
 from cargosight_training.trainer.journal import read_rows
 
 _PROGRAM = """\

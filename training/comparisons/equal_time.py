@@ -22,7 +22,8 @@ from cargosight_inference.arguments import path_argument
 from cargosight_inference.progress import Progress
 from cargosight_models.errors import CargosightError, ConfigurationError, UsageError
 from cargosight_training.child_runs import ChildRun
-from cargosight_training.config import PhaseConfig, TrainConfig, find_config, load_config
+from cargosight_training.config import PhaseConfig, TrainConfig
+from cargosight_training.config_files import find_config, load_config
 from cargosight_training.datasets.records import DataSet
 from cargosight_training.evaluation.bootstrap import SAMPLES
 from cargosight_training.evaluation.run import inspect_dataset, open_inspector

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from cargosight_models.networks.layers import conv_block
 
 DEEPEST = 8.0
-"""-ln T that is shown black: 0.03 % of the beam, 20 cm of steel at 6 MV."""
+"""-ln T that is shown black: 0.03 % of the beam, 27 cm of steel at 6 MV."""
 
 
 class RadiographTone(nn.Module):

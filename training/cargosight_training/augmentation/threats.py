@@ -22,7 +22,8 @@ from cargosight_inference.scans.attenuation import (
     Material,
 )
 from cargosight_inference.scans.beams import Plane, linac
-from cargosight_inference.scans.projection import Signature, darkened, visibility
+from cargosight_inference.scans.projection import OPAQUE, Signature, darkened, visibility
+from cargosight_inference.tiles import CELL
 from cargosight_models.geometry import clip_boxes
 from cargosight_models.labels import LabelledRegions
 from cargosight_training.augmentation.sample import Sample, with_picture
@@ -30,12 +31,9 @@ from cargosight_training.config import InsertConfig
 
 Builder = Callable[[np.random.Generator, float], Signature]
 
-CELL = 8
-"""Side in pixels of the cells in which the unusual is marked: the finest stride of the network."""
 UNKNOWN = -1.0
 _ODD_MATERIALS: tuple[Material, ...] = (POLYETHYLENE, CELLULOSE, EXPLOSIVE, ALUMINIUM, STEEL, STEEL, LEAD)
 _ENERGIES = ((6.0, 4.0), (9.0, 6.0))
-_OPAQUE = 0.002
 _IN_AIR = 0.97
 _THIN = 0.05  # g/cm2, below which a pixel is none of the thing's
 _TRIES = 8
@@ -136,7 +134,7 @@ class _Work:
         here = np.sum(list(loads.values()), axis=0) > _THIN
         if not here.any():
             return
-        shows = visibility(picture[:, :, 0], (rows, columns), after[:, :, 0], here, _OPAQUE)
+        shows = visibility(picture[:, :, 0], (rows, columns), after[:, :, 0], here, OPAQUE)
         picture[rows, columns, :2] = after if not single else np.repeat(after, 2, axis=2)
         if not counts:
             return
@@ -175,7 +173,7 @@ class _Work:
             if x2 - x1 < CELL or y2 - y1 < CELL:
                 continue
             behind = float(np.median(self.sample.picture[y1:y2:4, x1:x2:4, 0]))
-            if not _OPAQUE < behind < _IN_AIR:
+            if not OPAQUE < behind < _IN_AIR:
                 continue
             inside = (slice(y1 - top, y2 - top), slice(x1 - left, x2 - left))
             loads = {m: np.ascontiguousarray(load[inside]) for m, load in signature.loads.items()}

@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
     """
     if any(find_spec(name) is None for name in _NEEDED):
         raise MissingExtraError("train", "cargosight export")
-    from cargosight_training.config import find_config, load_config
+    from cargosight_training.config_files import find_config, load_config
     from cargosight_training.export.detector import export_detector
     from cargosight_training.export.storage import folder_beside, write_checksum
     from cargosight_training.trainer.averaging import mean_detector

@@ -129,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
     """
     if any(find_spec(name) is None for name in _NEEDED):
         raise MissingExtraError("train", "cargosight leave-out")
-    from cargosight_training.config import find_config, load_config
+    from cargosight_training.config_files import find_config, load_config
 
     rules = _rules(args)
     groups = tuple(dict.fromkeys(name.strip() for name in args.groups.split(",") if name.strip()))

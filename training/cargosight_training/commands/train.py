@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
             import_module(name)
         except ImportError as error:
             raise MissingExtraError("train", "cargosight train") from error
-    from cargosight_training.config import find_config, load_config
+    from cargosight_training.config_files import find_config, load_config
     from cargosight_training.trainer.run import train
     from cargosight_training.trainer.run_folder import RunFolder
 

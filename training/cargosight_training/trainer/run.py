@@ -11,8 +11,9 @@ from cargosight_models.locking import exclusive
 from cargosight_training.augmentation.crops import CropRecipe
 from cargosight_training.augmentation.recipe import Recipe
 from cargosight_training.augmentation.threats import SignatureBank, ThreatInsertion
-from cargosight_training.config import DataFile, InsertConfig, TrainConfig, config_from_json
+from cargosight_training.config import DataFile, InsertConfig, TrainConfig
 from cargosight_training.config_changes import differences
+from cargosight_training.config_files import config_from_json
 from cargosight_training.datasets.cache import PictureCache
 from cargosight_training.datasets.coco import read_coco
 from cargosight_training.datasets.records import DataSet, check_apart, check_groups, merge, without

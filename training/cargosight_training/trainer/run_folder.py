@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cargosight_models.errors import UsageError
-from cargosight_training.config import TrainConfig, dump_config
+from cargosight_training.config import TrainConfig
+from cargosight_training.config_files import dump_config
 from cargosight_training.trainer import checkpoint
 
 
