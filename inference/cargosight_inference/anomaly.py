@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cargosight_inference.findings import Findings
+from cargosight_inference.findings import ANOMALY, Findings
 from cargosight_inference.preprocess import NetworkInput
 from cargosight_inference.tiles import CELL
 from cargosight_models.errors import ContractError
@@ -99,18 +99,7 @@ def with_anomalies(findings: Findings, found: AnomalyMap, threshold: float) -> F
         box = (left, top, min(left + across, found.width), min(top + down, found.height))
         rows.append((float(found.cells[labels == region].max()), box))
     rows = sorted(rows, reverse=True)[:_MOST]
-    boxes = np.array([box for _, box in rows], dtype=np.float32).reshape(-1, 4)
-    scores = np.concatenate([findings.scores, np.array([score for score, _ in rows], dtype=np.float32)])
-    order = np.argsort(-scores, kind="stable")
-    ids = np.concatenate([findings.class_ids, np.full(len(rows), -1, dtype=np.int32)])
-    unusual = np.concatenate([findings.is_anomaly, np.ones(len(rows), dtype=np.bool_)])
-    return Findings(
-        boxes=np.concatenate([findings.boxes, boxes])[order],
-        scores=scores[order],
-        class_ids=ids[order],
-        is_anomaly=unusual[order],
-        class_names=findings.class_names,
-    )
+    return findings.joined(ANOMALY, [box for _, box in rows], [score for score, _ in rows])
 
 
 def _tent(length: int) -> Cells:

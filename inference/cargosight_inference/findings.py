@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,19 @@ from cargosight_models.errors import ContractError
 from cargosight_models.geometry import BoolArray, FloatArray, as_boxes, box_areas
 
 ANOMALY = "anomaly"
-"""The label of a finding that belongs to no class."""
+"""The label of a place that is unlike normal cargo and belongs to no class."""
+DENSE_REGION = "dense_region"
+"""The label of a dense compact region: possible shielding, and as possibly an engine or a coil."""
+
+FindingKind = Literal["item", "anomaly", "dense", "declared"]
+KINDS: tuple[FindingKind, ...] = get_args(FindingKind)
+"""Known items; what is unlike normal cargo; dense compact regions; what contradicts the declaration."""
+LABELS: Mapping[FindingKind, tuple[str, ...]] = {
+    "anomaly": (ANOMALY,),
+    "dense": (DENSE_REGION,),
+    "declared": ("declared_empty_looks_loaded", "declared_loaded_looks_empty"),
+}
+"""The labels of each kind but `item`, whose labels are the classes of the model."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,15 +37,15 @@ class Findings:
     Attributes:
         boxes: float32 (N, 4), x1, y1, x2, y2 in scan pixels (pixel edges).
         scores: float32 (N,) in [0, 1].
-        class_ids: int32 (N,), an index into `class_names`; -1 for an anomaly.
-        is_anomaly: bool (N,): found as unusual, not as a known item.
+        class_ids: int32 (N,), an index into the labels of its kind: `class_names` of an item, `LABELS` of any other.
+        kinds: int8 (N,), an index into `KINDS`.
         class_names: of the model, by class id.
     """
 
     boxes: FloatArray
     scores: FloatArray
     class_ids: npt.NDArray[np.int32]
-    is_anomaly: BoolArray
+    kinds: npt.NDArray[np.int8]
     class_names: tuple[str, ...]
 
     def __post_init__(self) -> None:
@@ -42,7 +54,7 @@ class Findings:
             ("boxes", self.boxes, np.float32, (count, 4)),
             ("scores", self.scores, np.float32, (count,)),
             ("class_ids", self.class_ids, np.int32, (count,)),
-            ("is_anomaly", self.is_anomaly, np.bool_, (count,)),
+            ("kinds", self.kinds, np.int8, (count,)),
         )
         for name, column, dtype, shape in columns:
             if column.dtype != dtype or column.shape != shape:
@@ -58,58 +70,118 @@ class Findings:
             )
         if (self.scores[1:] > self.scores[:-1]).any():
             raise ValueError("findings are not sorted; expected them by falling score")
-        known = ~self.is_anomaly
-        ids = self.class_ids
-        if (ids[known] < 0).any() or (ids >= len(self.class_names)).any() or (ids[~known] != -1).any():
+        if self.kinds.min() < 0 or self.kinds.max() >= len(KINDS):
             raise ValueError(
-                f"class ids are {sorted(set(ids.tolist()))}; expected 0 to {len(self.class_names) - 1}, "
-                "and -1 for exactly the anomalies"
+                f"kinds are {sorted(set(self.kinds.tolist()))}; expected 0 to {len(KINDS) - 1}: {', '.join(KINDS)}"
             )
+        labels = np.array([len(self._labels_of(kind)) for kind in KINDS])[self.kinds]
+        wrong = np.flatnonzero((self.class_ids < 0) | (self.class_ids >= labels))
+        if wrong.size:
+            kind = KINDS[int(self.kinds[wrong[0]])]
+            raise ValueError(
+                f"a finding of kind {kind} has the class id {self.class_ids[wrong[0]]}; expected one of its labels, 0 to "
+                f"{labels[wrong[0]] - 1}"
+            )
+
+    @classmethod
+    def of_items(
+        cls,
+        boxes: FloatArray,
+        scores: FloatArray,
+        class_ids: npt.NDArray[np.int32],
+        class_names: tuple[str, ...],
+    ) -> "Findings":
+        """Return findings of known items alone; the columns are as above."""
+        return cls(boxes, scores, class_ids, np.zeros(len(scores), dtype=np.int8), class_names)
 
     @classmethod
     def empty(cls, class_names: tuple[str, ...]) -> "Findings":
         """Return no findings of a model with these classes."""
-        return cls(
-            boxes=np.empty((0, 4), dtype=np.float32),
-            scores=np.empty(0, dtype=np.float32),
-            class_ids=np.empty(0, dtype=np.int32),
-            is_anomaly=np.empty(0, dtype=np.bool_),
-            class_names=class_names,
-        )
+        none = np.empty(0, dtype=np.float32)
+        return cls.of_items(none.reshape(0, 4), none, np.empty(0, dtype=np.int32), class_names)
 
     def __len__(self) -> int:
         return len(self.scores)
 
+    def _labels_of(self, kind: FindingKind) -> tuple[str, ...]:
+        return self.class_names if kind == "item" else LABELS[kind]
+
     @property
     def labels(self) -> tuple[str, ...]:
-        """Class name of every finding, `anomaly` for those without a class."""
+        """Class name of every item, the label of every other finding."""
         return tuple(
-            ANOMALY if unusual else self.class_names[class_id]
-            for class_id, unusual in zip(self.class_ids.tolist(), self.is_anomaly.tolist(), strict=True)
+            self._labels_of(kind)[class_id]
+            for class_id, kind in zip(self.class_ids.tolist(), self.kind_names, strict=True)
+        )
+
+    @property
+    def kind_names(self) -> tuple[FindingKind, ...]:
+        """Kind of every finding."""
+        return tuple(KINDS[kind] for kind in self.kinds.tolist())
+
+    def of_kind(self, kind: FindingKind) -> BoolArray:
+        """Return which findings are of a kind, bool (N,)."""
+        found: BoolArray = self.kinds == KINDS.index(kind)
+        return found
+
+    def select(self, rows: npt.NDArray[Any] | slice) -> "Findings":
+        """Return some of the findings.
+
+        Args:
+            rows: a slice, bool (N,), or rising indices.
+        """
+        return Findings(
+            self.boxes[rows], self.scores[rows], self.class_ids[rows], self.kinds[rows], self.class_names
         )
 
     def above(self, thresholds: npt.ArrayLike) -> "Findings":
-        """Return the findings at or above their class's threshold; anomalies have none and stay.
+        """Return the items at or above their class's threshold, and whatever is no item: that has none.
 
         Args:
             thresholds: (C,) in [0, 1], or one number for all classes.
         """
         limits = np.broadcast_to(np.asarray(thresholds, dtype=np.float32), (len(self.class_names),))
-        keep = self.is_anomaly.copy()
-        known = ~self.is_anomaly
-        keep[known] = self.scores[known] >= limits[self.class_ids[known]]
+        items = self.of_kind("item")
+        keep = ~items
+        keep[items] = self.scores[items] >= limits[self.class_ids[items]]
+        return self.select(keep)
+
+    def joined(self, label: str, boxes: npt.ArrayLike, scores: npt.ArrayLike) -> "Findings":
+        """Return these findings together with others that are no items, by falling score.
+
+        Args:
+            label: of the others, one of `LABELS`, which also says their kind.
+            boxes: (M, 4) in scan pixels.
+            scores: (M,) in [0, 1].
+
+        Raises:
+            ValueError: no such label.
+        """
+        kind = next((kind for kind, labels in LABELS.items() if label in labels), None)
+        if kind is None:
+            known = ", ".join(name for labels in LABELS.values() for name in labels)
+            raise ValueError(f"the label of what is no item is {label!r}; expected one of {known}")
+        more = np.asarray(scores, dtype=np.float32)
+        merged = np.concatenate([self.scores, more])
+        order = np.argsort(-merged, kind="stable")
+        ids = np.full(len(more), LABELS[kind].index(label), dtype=np.int32)
+        kinds = np.full(len(more), KINDS.index(kind), dtype=np.int8)
         return Findings(
-            self.boxes[keep], self.scores[keep], self.class_ids[keep], self.is_anomaly[keep], self.class_names
+            np.concatenate([self.boxes, np.asarray(boxes, dtype=np.float32).reshape(-1, 4)])[order],
+            merged[order],
+            np.concatenate([self.class_ids, ids])[order],
+            np.concatenate([self.kinds, kinds])[order],
+            self.class_names,
         )
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield a JSON-ready row each: `label`, `kind` (`item`, `anomaly`), `score`, `box` in scan pixels."""
-        for label, unusual, score, box in zip(
-            self.labels, self.is_anomaly.tolist(), self.scores.tolist(), self.boxes.tolist(), strict=True
+        """Yield a JSON-ready row each: `label`, `kind` (of `KINDS`), `score`, `box` in scan pixels."""
+        for label, kind, score, box in zip(
+            self.labels, self.kind_names, self.scores.tolist(), self.boxes.tolist(), strict=True
         ):
             yield {
                 "label": label,
-                "kind": "anomaly" if unusual else "item",
+                "kind": kind,
                 "score": round(score, 6),
                 "box": [round(edge, 2) for edge in box],
             }
@@ -170,11 +242,10 @@ def decode_findings(
     # A graph that has suppressed left nothing to drop: an IoU is never above 1.
     iou = suppression.iou if suppression.where == "host" else 1.0
     rows, class_ids = suppress_per_class(on_scan, near_scores, limits, iou, most=suppression.max_per_class)
-    return Findings(
+    return Findings.of_items(
         boxes=on_scan[rows],
         scores=near_scores[rows, class_ids],
         class_ids=class_ids.astype(np.int32),
-        is_anomaly=np.zeros(len(rows), dtype=np.bool_),
         class_names=contract.classes,
     )
 

@@ -96,9 +96,9 @@ class Inspection:
         """Return the inspection as JSON-ready values.
 
         Every attribute stands under its own name, but for the anomaly map, which is an image. `schema` is 1;
-        `findings` is a list by falling score of `{"label", "kind": "item" | "anomaly", "score", "box"}`
-        with the box as [x1, y1, x2, y2] in scan pixels from the upper left corner, x to the right and y
-        downwards.
+        `findings` is a list by falling score of `{"label", "kind": "item" | "anomaly" | "dense" | "declared",
+        "score", "box"}` with the box as [x1, y1, x2, y2] in scan pixels from the upper left corner, x to the right
+        and y downwards.
         """
         return {
             "schema": SCHEMA,

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cargosight_inference.findings import Findings
+from cargosight_inference.findings import FindingKind, Findings
 from cargosight_inference.inspection import Decision, Inspection
 from cargosight_inference.label_layout import Label, place_labels
 from cargosight_inference.scans.pseudocolour import pseudocolour
@@ -40,6 +40,11 @@ _DECISION_COLOURS: dict[Decision, Colour] = {
     "refer": (213, 94, 0),
     "clear": (0, 158, 115),
     "unreadable": (120, 120, 120),
+}
+_KIND_COLOURS: dict[FindingKind, Colour] = {
+    "anomaly": WHITE,
+    "dense": (165, 165, 165),
+    "declared": WHITE,
 }
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -153,8 +158,11 @@ def _to_bytes(values: npt.NDArray[np.float32]) -> Picture:
 
 
 def _colours(findings: Findings) -> list[Colour]:
-    """Return a colour for each finding, by class; anomalies, which have no class, are white."""
-    return [WHITE if i < 0 else PALETTE[i % len(PALETTE)] for i in findings.class_ids.tolist()]
+    """Return a colour for each finding: of an item by class, of any other by kind."""
+    return [
+        _KIND_COLOURS.get(kind) or PALETTE[class_id % len(PALETTE)]
+        for kind, class_id in zip(findings.kind_names, findings.class_ids.tolist(), strict=True)
+    ]
 
 
 def _grow(boxes: npt.NDArray[np.float32], margin: float) -> npt.NDArray[np.float32]:

@@ -3,29 +3,35 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from cargosight_inference.findings import Findings
+from cargosight_inference.findings import FindingKind, Findings
 from cargosight_inference.inspection import Decision
 from cargosight_models.errors import ConfigurationError, nearest_spelling
 from cargosight_models.strict_yaml import read_yaml
 
-_KEYS = ("refer_classes", "refer_anomalies", "refer_opaque_above")
+_SWITCHES = ("refer_anomalies", "refer_dense_regions", "refer_declared")
+_KEYS = ("refer_classes", *_SWITCHES, "refer_opaque_above")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """Which findings refer; the default refers every one of them.
+    """Which findings refer; the default refers every one of them but dense regions.
 
     Thresholds are no part of it: a finding has already reached its class's threshold.
 
     Attributes:
         refer_classes: names of the classes that refer; None means every class.
         refer_anomalies: whether an anomaly refers.
+        refer_dense_regions: whether a dense compact region refers by itself. Not by default: shielding looks so, and so
+            do engines, gearboxes and coils of steel, of which many a load is made.
+        refer_declared: whether a load that contradicts its declaration refers.
         refer_opaque_above: share of the cargo box that could not be penetrated from which a load refers, in [0, 1]; 1
             never does. The default is a twentieth: behind less there is room for little.
     """
 
     refer_classes: tuple[str, ...] | None = None
     refer_anomalies: bool = True
+    refer_dense_regions: bool = False
+    refer_declared: bool = True
     refer_opaque_above: float = 0.05
 
     def __post_init__(self) -> None:
@@ -40,8 +46,9 @@ class Policy:
     def read(cls, path: str | Path) -> "Policy":
         """Read a policy from YAML.
 
-        The keys are `refer_classes` (`all` or a list of names) and `refer_anomalies` (`true` or `false`);
-        one that is not named keeps its default.
+        The keys are `refer_classes` (`all` or a list of names), `refer_anomalies`, `refer_dense_regions` and
+        `refer_declared` (`true` or `false`), and `refer_opaque_above` (a share); one that is not named keeps its
+        default.
 
         Raises:
             ConfigurationError: the file cannot be read, or has an unknown key or a wrong value.
@@ -61,9 +68,10 @@ class Policy:
             raise ConfigurationError(
                 f"refer_classes in {path} is {classes!r}; expected `all` or a list of class names"
             )
-        anomalies = found.get("refer_anomalies", True)
-        if not isinstance(anomalies, bool):
-            raise ConfigurationError(f"refer_anomalies in {path} is {anomalies!r}; expected true or false")
+        switches = {key: found[key] for key in _SWITCHES if key in found}
+        for key, value in switches.items():
+            if not isinstance(value, bool):
+                raise ConfigurationError(f"{key} in {path} is {value!r}; expected true or false")
         opaque = found.get("refer_opaque_above", cls.refer_opaque_above)
         if isinstance(opaque, bool) or not isinstance(opaque, int | float):
             raise ConfigurationError(
@@ -71,8 +79,8 @@ class Policy:
             )
         return cls(
             refer_classes=None if classes == "all" else tuple(classes),
-            refer_anomalies=anomalies,
             refer_opaque_above=float(opaque),
+            **switches,
         )
 
     def check_classes(self, class_names: tuple[str, ...]) -> None:
@@ -99,10 +107,10 @@ class Policy:
         """
         best: dict[str, float] = {}
         counts: dict[str, int] = {}
-        for label, unusual, score in zip(
-            findings.labels, findings.is_anomaly.tolist(), findings.scores.tolist(), strict=True
+        for label, kind, score in zip(
+            findings.labels, findings.kind_names, findings.scores.tolist(), strict=True
         ):
-            if self._refers(label, unusual=unusual):
+            if self._refers(label, kind):
                 best.setdefault(label, score)  # findings come by falling score
                 counts[label] = counts.get(label, 0) + 1
         reasons = tuple(
@@ -113,7 +121,11 @@ class Policy:
             reasons += (f"{opaque_fraction:.0%} of the load could not be penetrated",)
         return ("refer" if reasons else "clear"), reasons
 
-    def _refers(self, label: str, *, unusual: bool) -> bool:
-        if unusual:
-            return self.refer_anomalies
-        return self.refer_classes is None or label in self.refer_classes
+    def _refers(self, label: str, kind: FindingKind) -> bool:
+        if kind == "item":
+            return self.refer_classes is None or label in self.refer_classes
+        return {
+            "anomaly": self.refer_anomalies,
+            "dense": self.refer_dense_regions,
+            "declared": self.refer_declared,
+        }[kind]

@@ -79,9 +79,9 @@ class TestAnomalies:
 
     def known(self, *boxes):
         count = len(boxes)
-        return Findings(
+        return Findings.of_items(
             np.array(boxes, np.float32).reshape(-1, 4), np.full(count, 0.5, np.float32),
-            np.zeros(count, np.int32), np.zeros(count, np.bool_), ("gun",),
+            np.zeros(count, np.int32), ("gun",),
         )  # fmt: skip
 
     def test_cells_that_touch_are_one_anomaly(self):

@@ -17,13 +17,13 @@ from tests.made.models import blob_contract
 NAMES = ("dark", "blue")
 
 
-def findings(boxes, scores, class_ids, anomalies=None) -> Findings:
-    anomalies = [False] * len(scores) if anomalies is None else anomalies
+def findings(boxes, scores, class_ids, kinds=None) -> Findings:
+    kinds = [0] * len(scores) if kinds is None else kinds
     return Findings(
         np.asarray(boxes, np.float32).reshape(-1, 4),
         np.asarray(scores, np.float32),
         np.asarray(class_ids, np.int32),
-        np.asarray(anomalies, np.bool_),
+        np.asarray(kinds, np.int8),
         NAMES,
     )
 
@@ -58,9 +58,11 @@ BOX = [0.0, 0.0, 10.0, 10.0]
         (([BOX], [1.5], [0]), r"expected numbers in \[0, 1\]"),
         (([BOX], [np.nan], [0]), r"expected numbers in \[0, 1\]"),
         (([BOX, BOX], [0.4, 0.5], [0, 0]), "falling score"),
-        (([BOX], [0.5], [2]), "expected 0 to 1"),
-        (([BOX], [0.5], [-1]), "exactly the anomalies"),
-        (([BOX], [0.5], [1], [True]), "exactly the anomalies"),
+        (([BOX], [0.5], [2]), "one of its labels, 0 to 1"),
+        (([BOX], [0.5], [-1]), "kind item has the class id -1; expected one of its labels, 0 to 1"),
+        (([BOX], [0.5], [1], [1]), "kind anomaly has the class id 1; expected one of its labels, 0 to 0"),
+        (([BOX], [0.5], [0], [4]), "kinds are .4.; expected 0 to 3: item, anomaly, dense, declared"),
+        (([BOX], [0.5], [0], [-1]), "kinds are .-1.; expected 0 to 3"),
         (([[10, 0, 0, 10]], [0.5], [0]), "expected x1 <= x2"),
         (([[0, 0, np.inf, 10]], [0.5], [0]), "finite"),
     ],
@@ -76,24 +78,36 @@ def test_a_wrong_dtype_is_refused():
             np.zeros((0, 4), np.float32),
             np.zeros(0, np.float32),
             np.zeros(0, np.int64),
-            np.zeros(0, bool),
+            np.zeros(0, np.int8),
             NAMES,
         )
 
 
 def test_rows_and_labels_name_what_was_found():
-    found = findings([BOX, [1.26, 2, 3.5, 4]], [0.9, 0.25], [1, -1], [False, True])
-    assert found.labels == ("blue", "anomaly")
-    assert len(found) == 2
+    found = findings([BOX, [1.26, 2, 3.5, 4], BOX, BOX], [0.9, 0.25, 0.2, 0.1], [1, 0, 0, 1], [0, 1, 2, 3])
+    assert found.labels == ("blue", "anomaly", "dense_region", "declared_loaded_looks_empty")
+    assert len(found) == 4
     assert list(found.rows()) == [
         {"label": "blue", "kind": "item", "score": 0.9, "box": [0.0, 0.0, 10.0, 10.0]},
         {"label": "anomaly", "kind": "anomaly", "score": 0.25, "box": [1.26, 2.0, 3.5, 4.0]},
+        {"label": "dense_region", "kind": "dense", "score": 0.2, "box": BOX},
+        {"label": "declared_loaded_looks_empty", "kind": "declared", "score": 0.1, "box": BOX},
     ]
     assert list(Findings.empty(NAMES).rows()) == []
 
 
-def test_above_keeps_what_reaches_its_class_threshold_and_every_anomaly():
-    found = findings([BOX] * 4, [0.9, 0.6, 0.5, 0.1], [0, 1, 0, -1], [False, False, False, True])
+def test_others_are_joined_by_falling_score_and_ties_stay_in_order():
+    found = findings([BOX, BOX], [0.9, 0.5], [1, 0]).joined("dense_region", [[1, 1, 2, 2], BOX], [0.95, 0.5])
+    assert found.labels == ("dense_region", "blue", "dark", "dense_region")
+    assert found.boxes[0].tolist() == [1, 1, 2, 2]
+    assert found.of_kind("dense").tolist() == [True, False, False, True]
+    assert len(found.joined("anomaly", [], [])) == 4
+    with pytest.raises(ValueError, match="'blue'; expected one of anomaly, dense_region"):
+        found.joined("blue", [BOX], [0.5])
+
+
+def test_above_keeps_what_reaches_its_class_threshold_and_whatever_has_no_class():
+    found = findings([BOX] * 4, [0.9, 0.6, 0.5, 0.1], [0, 1, 0, 0], [0, 0, 0, 2])
     assert found.above([0.5, 0.7]).scores.tolist() == pytest.approx([0.9, 0.5, 0.1])
     assert len(found.above(0.95)) == 1
     assert len(found.above([0.0, 0.0])) == 4

@@ -8,11 +8,10 @@ import pytest
 from cargosight_inference.findings import Findings
 from cargosight_inference.inspection import Inspection
 
-FOUND = Findings(
+FOUND = Findings.of_items(
     np.array([[1, 2, 3, 4]], np.float32),
     np.array([0.75], np.float32),
     np.array([1], np.int32),
-    np.array([False]),
     ("dark", "blue"),
 )
 

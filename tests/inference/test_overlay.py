@@ -22,8 +22,8 @@ def inspection_of(scan: Scan, boxes=(), *, decision=None, ids=None, path="folder
     findings = Findings(
         np.array(boxes, np.float32).reshape(-1, 4),
         np.linspace(0.9, 0.3, count, dtype=np.float32),
-        ids,
-        ids < 0,
+        np.maximum(ids, 0),
+        (ids < 0).astype(np.int8),  # -1 stands for an anomaly
         NAMES,
     )
     decision = decision or ("refer" if count else "clear")

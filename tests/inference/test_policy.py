@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cargosight_inference.findings import Findings
+from cargosight_inference.findings import KINDS, LABELS, Findings
 from cargosight_inference.policy import Policy
 from cargosight_models.errors import ConfigurationError
 
@@ -15,8 +15,12 @@ NAMES = ("knife", "lighter")
 def findings(*labels: str) -> Findings:
     count = len(labels)
     scores = np.linspace(0.9, 0.5, count, dtype=np.float32)
-    ids = np.array([NAMES.index(label) if label in NAMES else -1 for label in labels], np.int32)
-    return Findings(np.zeros((count, 4), np.float32), scores, ids, ids < 0, NAMES)
+    kinds = {label: kind for kind, names in LABELS.items() for label in names}
+    ids = [NAMES.index(label) if label in NAMES else LABELS[kinds[label]].index(label) for label in labels]
+    return Findings(
+        np.zeros((count, 4), np.float32), scores, np.array(ids, np.int32),
+        np.array([KINDS.index(kinds.get(label, "item")) for label in labels], np.int8), NAMES,
+    )  # fmt: skip
 
 
 def test_every_finding_refers_by_default_and_none_is_clear():
@@ -48,6 +52,18 @@ def test_only_the_named_classes_refer():
     assert policy.decide(findings("lighter", "knife")) == ("refer", ("knife 0.50",))
 
 
+def test_a_dense_region_does_not_refer_unless_the_site_says_so():
+    assert Policy().decide(findings("dense_region")) == ("clear", ())
+    policy = Policy(refer_dense_regions=True, refer_classes=())
+    assert policy.decide(findings("dense_region", "knife")) == ("refer", ("dense_region 0.90",))
+
+
+def test_a_contradicted_declaration_refers_unless_the_site_says_no():
+    label = "declared_empty_looks_loaded"
+    assert Policy().decide(findings(label)) == ("refer", (f"{label} 0.90",))
+    assert Policy(refer_declared=False).decide(findings(label)) == ("clear", ())
+
+
 def test_the_shipped_policy_states_the_defaults():
     shipped = Path(__file__).parents[2] / "configs" / "policy.yaml"
     assert Policy.read(shipped) == Policy()
@@ -55,13 +71,15 @@ def test_the_shipped_policy_states_the_defaults():
 
 def test_a_policy_is_read_from_yaml(tmp_path):
     path = tmp_path / "site.yaml"
-    path.write_text("refer_classes: [knife, lighter]\n")
-    assert Policy.read(path) == Policy(refer_classes=("knife", "lighter"), refer_anomalies=True)
+    path.write_text("refer_classes: [knife, lighter]\nrefer_dense_regions: true\nrefer_declared: false\n")
+    expected = Policy(refer_classes=("knife", "lighter"), refer_dense_regions=True, refer_declared=False)
+    assert Policy.read(path) == expected
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("refer_dense_regions: 1", "refer_dense_regions in .* is 1; expected true or false"),
         ("refer_clases: all", "unknown key 'refer_clases'.*did you mean 'refer_classes'"),
         ("refer_classes: knife", "expected `all` or a list"),
         ("refer_classes: [1]", "expected `all` or a list"),

@@ -253,11 +253,10 @@ def image_record(
 def findings_of(found: Iterable[Found] = (), classes: Sequence[str] = CLASSES) -> Findings:
     """Findings from (class, score, box), sorted by falling score."""
     rows = sorted(found, key=lambda row: -row[1])
-    return Findings(
+    return Findings.of_items(
         np.array([box for _, _, box in rows], dtype=np.float32).reshape(-1, 4),
         np.array([score for _, score, _ in rows], dtype=np.float32),
         np.array([list(classes).index(name) for name, _, _ in rows], dtype=np.int32),
-        np.zeros(len(rows), dtype=np.bool_),
         tuple(classes),
     )
 

@@ -63,7 +63,7 @@ def greatest_scores(
         if inspection.decision == "unreadable":
             continue
         row = np.zeros(len(names), dtype=np.float32)
-        known = ~inspection.findings.is_anomaly
+        known = inspection.findings.of_kind("item")
         np.maximum.at(row, inspection.findings.class_ids[known], inspection.findings.scores[known])
         if inspection.anomaly_map is not None:
             row[-1] = inspection.anomaly_map.max()

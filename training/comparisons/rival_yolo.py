@@ -192,11 +192,10 @@ def findings_from_rows(
     clipped = clip_boxes(np.asarray(boxes, dtype=np.float32).reshape(-1, 4), width, height)
     values = np.clip(np.asarray(scores, dtype=np.float32), 0.0, 1.0)
     order = np.argsort(-values, kind="stable")
-    findings = Findings(
+    findings = Findings.of_items(
         boxes=clipped[order],
         scores=values[order],
         class_ids=np.asarray(class_ids).astype(np.int32)[order],
-        is_anomaly=np.zeros(len(values), dtype=np.bool_),
         class_names=names,
     )
     return best_of(findings.above(SCORE_FLOOR))

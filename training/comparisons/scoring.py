@@ -105,13 +105,7 @@ def score_findings(
 
 def best_of(findings: Findings) -> Findings:
     """The FINDINGS with the highest scores."""
-    return Findings(  # they are sorted by falling score
-        findings.boxes[:FINDINGS],
-        findings.scores[:FINDINGS],
-        findings.class_ids[:FINDINGS],
-        findings.is_anomaly[:FINDINGS],
-        findings.class_names,
-    )
+    return findings.select(slice(FINDINGS))  # they are sorted by falling score
 
 
 def _brief(average: Average) -> dict[str, Any]:

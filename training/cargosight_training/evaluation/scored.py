@@ -155,7 +155,7 @@ def collect(pairs: Iterable[tuple[ImageRecord, Findings]], classes: ClassSet) ->
         if names not in places:
             places[names] = np.array([classes.index(name) for name in names], dtype=np.int64)
             known[places[names]] = True
-        items = ~findings.is_anomaly  # an anomaly has no class to be right or wrong about
+        items = findings.of_kind("item")  # what is none has no class to be right or wrong about
         images.append(image)
         found.append(
             (places[names][findings.class_ids[items]], findings.boxes[items], findings.scores[items])

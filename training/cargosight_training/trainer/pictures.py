@@ -119,11 +119,10 @@ def _spread(preferred: Sequence[bool], count: int) -> list[int]:
 def _annotated(inspection: Inspection, image: ImageRecord) -> Inspection:
     """The inspection as it would be if it said what people annotated."""
     annotations = image.annotations
-    findings = Findings(
+    findings = Findings.of_items(
         annotations.boxes,
         np.ones(len(annotations), dtype=np.float32),
         annotations.class_ids.astype(np.int32),
-        np.zeros(len(annotations), dtype=np.bool_),
         inspection.findings.class_names,
     )
     return _with_findings(inspection, findings, "annotated", image.group)
