@@ -79,8 +79,8 @@ class Findings:
         if wrong.size:
             kind = KINDS[int(self.kinds[wrong[0]])]
             raise ValueError(
-                f"a finding of kind {kind} has the class id {self.class_ids[wrong[0]]}; expected one of its labels, 0 to "
-                f"{labels[wrong[0]] - 1}"
+                f"a finding of kind {kind} has the class id {self.class_ids[wrong[0]]}; expected one of its labels, "
+                f"0 to {labels[wrong[0]] - 1}"
             )
 
     @classmethod
