@@ -52,7 +52,7 @@ def join_maps(maps: npt.NDArray[np.float32], network_input: NetworkInput) -> Ano
     Raises:
         ContractError: maps of another shape, or numbers outside [0, 1].
     """
-    tiles, _, height, width = network_input.tensor.shape
+    tiles, _, height, width = network_input.tiles.shape
     if maps.shape != (tiles, 1, height // CELL, width // CELL):
         raise ContractError(
             f"the model gave anomaly maps {maps.shape}; expected {(tiles, 1, height // CELL, width // CELL)}; export "

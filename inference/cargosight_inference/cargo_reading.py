@@ -1,11 +1,21 @@
-"""What is read of every cargo scan beside the network: how much was penetrated, and whether the box is empty."""
+"""What is read of every cargo scan beside the network.
+
+How much was penetrated, whether the box is empty, dense compact regions, of two energies the materials, and how long
+the container is.
+"""
 
 from dataclasses import dataclass
 
-from cargosight_inference.scans.container import Container, locate_container
+import numpy as np
+import numpy.typing as npt
+
+from cargosight_inference.scans.container import Box, Container, locate_container
 from cargosight_inference.scans.load_state import LoadState, estimate_load
+from cargosight_inference.scans.material import MATERIAL_CLASSES, Materials, classify_materials, has_materials
 from cargosight_inference.scans.penetration import Penetration, measure_penetration
+from cargosight_inference.scans.position import Length, container_length
 from cargosight_inference.scans.radiograph import Radiograph
+from cargosight_inference.scans.shielding import DenseRegion, dense_regions
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,19 +26,48 @@ class CargoReading:
         container: where the cargo box is.
         penetration: what the beam did not get through.
         load: whether the box is empty.
+        dense: dense compact regions of the box, the highest score first; none of a scan whose order of grey is
+            guessed from a palette, and where no box was found.
+        materials: shares of each of `MATERIAL_CLASSES` in the area of the box; None of less than two energies.
+        material_map: uint8 (h, w), the class of each block of the reduced radiograph; None with them.
+        length: what the container seems to be.
         notes: what was found or assumed, one sentence each.
     """
 
     container: Container
     penetration: Penetration
     load: LoadState
+    dense: tuple[DenseRegion, ...]
+    materials: dict[str, float] | None
+    material_map: npt.NDArray[np.uint8] | None
+    length: Length
     notes: tuple[str, ...]
+
+    @property
+    def box(self) -> Box | None:
+        """The cargo box in scan pixels, None where none was found."""
+        return self.container.box if self.container.found else None
 
 
 def read_cargo(radiograph: Radiograph) -> CargoReading:
-    """Read a radiograph: its cargo box, its penetration, its load state."""
+    """Read a radiograph: its cargo box, and what can be told of the load in it."""
     container = locate_container(radiograph)
-    notes = radiograph.notes if container.found else (*radiograph.notes, container.reason)
+    penetration = measure_penetration(radiograph, container)
+    materials = None
+    if has_materials(radiograph):
+        materials = classify_materials(radiograph, container, penetration)
+    ordered = container.found and radiograph.meaning != "palette"
     return CargoReading(
-        container, measure_penetration(radiograph, container), estimate_load(radiograph, container), notes
+        container,
+        penetration,
+        estimate_load(radiograph, container),
+        dense_regions(radiograph, container) if ordered else (),
+        None if materials is None else _shares(materials),
+        None if materials is None else materials.map,
+        container_length(radiograph, container),
+        radiograph.notes if container.found else (*radiograph.notes, container.reason),
     )
+
+
+def _shares(materials: Materials) -> dict[str, float]:
+    return {name: materials.share(name) for name in MATERIAL_CLASSES}

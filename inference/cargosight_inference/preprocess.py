@@ -6,7 +6,7 @@ with `pad_value` (1.0 is air); or it is covered by tiles at its own scale (see `
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from cargosight_inference.scans.pseudocolour import pseudocolour
 from cargosight_inference.scans.scan import Scan
-from cargosight_inference.tiles import tile_grid
+from cargosight_inference.tiles import TileGrid, tile_grid
 from cargosight_models.contract import InputContract
 from cargosight_models.errors import ScanError
 from cargosight_models.geometry import Affine, FloatArray, clip_boxes
@@ -25,28 +25,92 @@ if TYPE_CHECKING:
 Pixels = npt.NDArray[Any]
 
 
+class Tiles(Protocol):
+    """What a network reads of one scan: an array (T, C, H, W), or tiles that are laid out when asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(T, C, H, W)."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32."""
+        ...
+
+    def __getitem__(self, tile: int, /) -> FloatArray:
+        """Return (C, H, W) float32 in [0, 1], C-contiguous."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
-class NetworkInput:
-    """One input tensor and the geometry that undoes it.
+class CutTiles:
+    """Tiles of a scan at its own scale; each is laid out anew whenever it is asked for, and held by nobody here.
+
+    A scan of 4,000 x 1,200 pixels has 33 tiles of 512 x 512, which take 104 MB together and 3 MB one by one.
 
     Attributes:
-        tensor: float32 (T, C, H, W), C-contiguous, in [0, 1]: T tiles, or one letterbox.
+        planes: (H, W) each, one for every channel.
+        grid: where the tiles lie.
+        pad_value: of what lies beyond the scan.
+    """
+
+    planes: tuple[Pixels, ...]
+    grid: TileGrid
+    pad_value: float
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(T, C, H, W)."""
+        return len(self.grid.origins), len(self.planes), self.grid.height, self.grid.width
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32."""
+        return np.dtype(np.float32)
+
+    def __getitem__(self, tile: int, /) -> FloatArray:
+        """Return (C, H, W) float32 in [0, 1], C-contiguous."""
+        left, top = self.grid.origins[tile]
+        laid = np.empty(self.shape[1:], dtype=np.float32)
+        for plane, channel in zip(self.planes, laid, strict=True):
+            part = plane[top : top + self.grid.height, left : left + self.grid.width]
+            _fill(channel[: part.shape[0], : part.shape[1]], part)
+            channel[part.shape[0] :] = self.pad_value
+            channel[: part.shape[0], part.shape[1] :] = self.pad_value
+        return laid
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkInput:
+    """What a network reads of one scan, and the geometry that undoes it.
+
+    Attributes:
+        tiles: T tiles, or one letterbox, float32 (C, H, W) each.
         views: for each of them the map from scan pixels to its pixels, both in pixel-edge coordinates.
         scan_width: in pixels.
         scan_height: in pixels.
     """
 
-    tensor: FloatArray
+    tiles: Tiles
     views: tuple[Affine, ...]
     scan_width: int
     scan_height: int
 
     def __post_init__(self) -> None:
-        if self.tensor.dtype != np.float32 or self.tensor.ndim != 4 or len(self.tensor) != len(self.views):
+        shape, dtype = self.tiles.shape, self.tiles.dtype
+        if dtype != np.float32 or len(shape) != 4 or shape[0] != len(self.views):
             raise ValueError(
-                f"an input tensor is {self.tensor.dtype} {self.tensor.shape} with {len(self.views)} views; expected "
-                "float32 (T, C, H, W) and T views"
+                f"network input is {dtype} {shape} with {len(self.views)} views; expected float32 (T, C, H, W) and "
+                "T views"
             )
+
+    @property
+    def tensor(self) -> FloatArray:
+        """All of it at once, (T, C, H, W) C-contiguous."""
+        if isinstance(self.tiles, np.ndarray):
+            return self.tiles
+        return np.stack([self.tiles[tile] for tile in range(len(self.views))])
 
     @property
     def to_input(self) -> Affine:
@@ -55,7 +119,7 @@ class NetworkInput:
 
     def window(self, tile: int) -> tuple[float, float, float, float]:
         """Return x1, y1, x2, y2 of a tile in scan pixels; it may reach beyond the scan."""
-        height, width = self.tensor.shape[2:]
+        height, width = self.tiles.shape[2:]
         corners = np.array([[0.0, 0.0, width, height]], dtype=np.float32)
         x1, y1, x2, y2 = self.views[tile].inverse().boxes(corners)[0].tolist()
         return x1, y1, x2, y2
@@ -111,15 +175,8 @@ def _tiled(scan: Scan, contract: InputContract, radiograph: "Radiograph | None")
         planes = _radiograph_planes(radiograph or radiograph_of(scan))
     else:
         planes = _planes(scan, scan.pixels, contract)
-    tensor = np.full(
-        (len(grid.origins), contract.channels, grid.height, grid.width), contract.pad_value, dtype=np.float32
-    )
-    for tile, (left, top) in enumerate(grid.origins):
-        for channel, plane in enumerate(planes):
-            part = plane[top : top + grid.height, left : left + grid.width]
-            _fill(tensor[tile, channel, : part.shape[0], : part.shape[1]], part)
     views = tuple(Affine.translation(-float(left), -float(top)) for left, top in grid.origins)
-    return NetworkInput(tensor, views, scan.width, scan.height)
+    return NetworkInput(CutTiles(planes, grid, contract.pad_value), views, scan.width, scan.height)
 
 
 def _letterboxed(scan: Scan, contract: InputContract) -> NetworkInput:

@@ -8,17 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cargosight_inference.preprocess import Tiles
 from cargosight_inference.runtime import onnxruntime
 from cargosight_models.catalog import ModelFile
 from cargosight_models.contract import METADATA_KEY, Contract, file_fingerprint
 from cargosight_models.errors import CatalogError, ContractError, UsageError
-from cargosight_models.geometry import FloatArray
 
 MOST_THREADS = 256
 """More than one session gains from; ONNX Runtime takes minutes to start some ten thousands, or dies of them."""
-
-_TILES_AT_ONCE = 1
-"""Bounds what the network holds at a time, however large the scan."""
 
 Outputs = dict[str, npt.NDArray[Any]]
 
@@ -101,11 +98,11 @@ class Session:
         _check_graph(self._session, self.contract, self.path)
         self._output_names = list(self.contract.outputs)
 
-    def run(self, tensor: FloatArray) -> Outputs:
-        """Run the network.
+    def run(self, tiles: Tiles) -> Outputs:
+        """Run the network on one tile after the other, which bounds what it holds, however large the scan.
 
         Args:
-            tensor: float32 (N, C, H, W) with (H, W) among the contract's shapes, values in [0, 1].
+            tiles: float32 (N, C, H, W) with (H, W) among the contract's shapes, values in [0, 1].
 
         Returns:
             Arrays by output name, those that the contract states.
@@ -114,25 +111,21 @@ class Session:
             ContractError: the tensor does not fit, or the graph fails on it.
         """
         wanted = self.contract.input
-        if (
-            tensor.dtype != np.float32
-            or tensor.ndim != 4
-            or tensor.shape[1] != wanted.channels
-            or tensor.shape[2:] not in wanted.shapes
-        ):
+        shape = tiles.shape
+        fits = len(shape) == 4 and shape[1] == wanted.channels and shape[2:] in wanted.shapes
+        if tiles.dtype != np.float32 or not fits:
             raise ContractError(
-                f"the input tensor is {tensor.dtype} {tensor.shape}; {self.contract.name} reads float32 "
+                f"the input tensor is {tiles.dtype} {shape}; {self.contract.name} reads float32 "
                 f"(N, {wanted.channels}, H, W) with (H, W) one of {', '.join(map(str, wanted.shapes))}"
             )
         try:
             parts = [
-                self._session.run(self._output_names, {wanted.name: tensor[start : start + _TILES_AT_ONCE]})
-                for start in range(0, len(tensor), _TILES_AT_ONCE)
+                self._session.run(self._output_names, {wanted.name: tiles[tile][np.newaxis]})
+                for tile in range(shape[0])
             ]
         except _RUNTIME_ERRORS as error:
             raise ContractError(
-                f"{self.path} fails on an input of {tensor.shape}: {_first_line(error)}; "
-                "export the model again"
+                f"{self.path} fails on an input of {shape}: {_first_line(error)}; export the model again"
             ) from error
         if len(parts) == 1:
             return dict(zip(self._output_names, parts[0], strict=True))
@@ -226,6 +219,9 @@ def _check_graph(session: onnxruntime.InferenceSession, contract: Contract, path
         )
         if not few_enough or not _agree(found[2], last):
             _contradict(path, f"output {name}", found, f"(N, {contract.suppression.candidates}, {last})")
+    looks = outputs.get("embedding")
+    if looks is not None and (len(looks) != 2 or not isinstance(looks[1], int) or looks[1] < 1):
+        _contradict(path, "output embedding", looks, "(N, D), D a number that the graph states")
 
 
 def _agree(found: object, wanted: int) -> bool:

@@ -23,8 +23,8 @@ def measured(scan):
 @pytest.mark.parametrize("counts", [3_000, 10_000, 40_000])
 def test_opaque_goods_in_transmission(counts):
     found = measured(radiographs.dual_energy((OPAQUE, DARK), counts=counts))
-    assert found.mask[155:275, 205:295].mean() > 0.97
-    assert found.mask[155:275, 455:595].mean() < 0.02
+    assert found.cells[155:275, 205:295].mean() > 0.97
+    assert found.cells[155:275, 455:595].mean() < 0.02
     region = found.regions[0]
     assert region.box == pytest.approx((200, 150, 300, 280), abs=6)
     area = 100 * 130
@@ -43,8 +43,8 @@ def test_opaque_goods_in_display_grey():
     pixels[150:280, 200:300] = np.random.default_rng(0).integers(8, 10, (130, 100))
     scan = Scan.in_memory(pixels.clip(0, 255).astype(np.uint8), kind="display_grey", subject="cargo")
     found = measured(scan)
-    assert found.mask[155:275, 205:295].mean() > 0.97
-    assert found.mask[155:275, 455:595].mean() < 0.02
+    assert found.cells[155:275, 205:295].mean() > 0.97
+    assert found.cells[155:275, 455:595].mean() < 0.02
     assert "texture gone" in found.basis
 
 
@@ -52,16 +52,16 @@ def test_dark_texture_is_no_black():
     pixels = radiographs.grey_pixels()
     pixels[150:280, 200:300] = np.random.default_rng(0).integers(0, 40, (130, 100))
     found = measured(Scan.in_memory(pixels, kind="display_grey", subject="cargo"))
-    assert found.mask[155:275, 205:295].mean() < 0.02
+    assert found.cells[155:275, 205:295].mean() < 0.02
 
 
 def test_an_empty_container_is_penetrated():
     for scan in (radiographs.dual_energy(), radiographs.grey()):
         found = measured(scan)
         assert found.opaque_fraction < 0.01
-        assert not found.mask.flags.writeable
+        assert not found.cells.flags.writeable
 
 
 def test_a_penetration_is_checked():
-    with pytest.raises(ValueError, match="an opaque mask is"):
+    with pytest.raises(ValueError, match="opaque cells are"):
         Penetration(np.zeros((3, 3)), 0.0, 0.0, (), "")

@@ -31,6 +31,7 @@ _GAP = 0.02  # share of the width: a gap between two bodies that is no end of th
 _LEAST_ASPECT = 0.5  # width over height under which a picture is a strip of a machine, not a box
 _LEAST_WIDTH = 0.25  # share of the picture
 _SLOPES = np.linspace(-0.06, 0.06, 25)  # of the floor, in heights over the width
+_SLOPE_STEP = 4  # columns, of those that slopes are judged by
 _FLOOR_RANGE = (0.60, 0.96)  # shares of the picture's height
 _FLOOR_USUAL = (
     (0.87, 0.06),
@@ -130,9 +131,10 @@ def _none(radiograph: Radiograph, reason: str) -> Container:
 
 def _measured(radiograph: Radiograph) -> tuple[Plane, float]:
     """Return channel 0 at about `_ROWS` rows without faulty rows, and the scale."""
-    plane = radiograph.plane[:, :, 0]
-    if radiograph.faults.rows and len(radiograph.faults.rows) < radiograph.height // 2:
-        plane = np.delete(plane, radiograph.faults.rows, axis=0)
+    plane = radiograph.reduced.plane[:, :, 0]
+    faulty = {row // radiograph.reduced.factor for row in radiograph.faults.rows}
+    if faulty and len(faulty) < len(plane) // 2:
+        plane = plane[[row for row in range(len(plane)) if row not in faulty]]
     scale = min(1.0, _ROWS / radiograph.height)
     size = (max(8, round(radiograph.width * scale)), max(8, round(radiograph.height * scale)))
     return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), dtype=np.float32), scale
@@ -198,20 +200,28 @@ def _floor(inside: Plane, roof: float) -> tuple[float, float, float]:
     across = np.pad(np.abs(soft[2:] - soft[:-2]), ((1, 1), (0, 0)), mode="edge")
     steep = np.minimum(across, np.float32(_EDGE_LIMIT))
     slope = _slope(steep)
-    edges = np.asarray(np.percentile(_sheared(steep, slope), 50, axis=1))
-    teeth = np.percentile(_sheared(np.minimum(along, np.float32(_EDGE_LIMIT)), slope), 60, axis=1)
-    light = np.asarray(np.median(_sheared(inside, slope), axis=1), dtype=np.float64)
+    edges = _quantile(_sheared(steep, slope), 0.5)
+    teeth = _quantile(_sheared(np.minimum(along, np.float32(_EDGE_LIMIT)), slope), 0.6)
+    light = _quantile(_sheared(inside, slope), 0.5)
     usual = _FLOOR_USUAL[int(_shows_wheels(inside))]
-    row, sure = _onset(edges + 0.5 * np.asarray(teeth), light, roof, usual)
+    row, sure = _onset(edges + 0.5 * teeth, light, roof, usual)
     return row, slope, sure
+
+
+def _quantile(plane: Plane, share: float) -> Profile:
+    """Return a quantile of each row, the nearest value below it: `np.percentile` takes three times as long."""
+    place = int(share * (plane.shape[1] - 1))
+    return np.partition(plane, place, axis=1)[:, place].astype(np.float64)
 
 
 def _slope(steep: Plane) -> float:
     """Return the slope in rows a column at which the edges of roof, seams and floor gather in the fewest rows."""
     height, width = steep.shape
+    # Neighbours are alike: the plane was blurred along its rows.
+    few = np.ascontiguousarray(steep[:, ::_SLOPE_STEP])
     sharpness = []
     for rise in _SLOPES:
-        rows = _sheared(steep, rise * height / width).mean(axis=1)
+        rows = _sheared(few, rise * height / few.shape[1]).mean(axis=1)
         sharpness.append(float((rows**2).sum()) - 1e-3 * abs(rise))
     return float(_SLOPES[int(np.argmax(sharpness))] * height / width)
 

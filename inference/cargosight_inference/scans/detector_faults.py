@@ -16,7 +16,7 @@ Plane = npt.NDArray[np.float32]
 Lines = tuple[int, ...]
 
 _REACH = 9  # rows on either side up to which a row is compared with
-_SAMPLES = 250  # pixels of a row that are looked at
+_SAMPLES = 120  # pixels of a row that are looked at
 _SEEN = 0.1  # transmission behind which a stripe can be measured
 _CLEAR = 0.93  # and from which a pixel counts as air
 _LEAST_SEEN, _LEAST_AIR = 0.3, 0.04  # shares of a row
@@ -100,9 +100,12 @@ class _Judged:
 
 def _judged(plane: Plane) -> _Judged:
     """Judge the rows of a plane; columns are the rows of its transpose."""
-    gain, agrees = _gain_errors(plane)
-    low, level, high = np.percentile(plane[:, :: max(1, plane.shape[1] // _SAMPLES)], [2, 50, 98], axis=1)
-    spread = high - low
+    sampled = _sampled(plane)
+    gain, agrees = _gain_errors(sampled)
+    ordered = np.sort(sampled, axis=1)
+    last = sampled.shape[1] - 1
+    level = ordered[:, last // 2]
+    spread = ordered[:, last - last // 50] - ordered[:, last // 50]
     sides = _sides(np.asarray(level[:, None], dtype=np.float32))
     around = np.maximum(*sides)[:, 0]
     busy = (
@@ -118,13 +121,17 @@ def _judged(plane: Plane) -> _Judged:
     return _Judged(_numbers(dead), _numbers(saturated), _numbers(striped), gain)
 
 
-def _gain_errors(plane: Plane) -> tuple[Plane, npt.NDArray[np.bool_]]:
+def _sampled(plane: Plane) -> Plane:
+    """Return about `_SAMPLES` pixels of each row; all of fewer."""
+    return np.ascontiguousarray(plane[:, :: max(1, plane.shape[1] // _SAMPLES)])
+
+
+def _gain_errors(sampled: Plane) -> tuple[Plane, npt.NDArray[np.bool_]]:
     """Return how far each row is off both its sides, relative, and whether it is so along its whole width.
 
     A seam or rail of a container is a dark row too, but ends with the container, slopes, or both: a dark row must
     be as dark in air as elsewhere. A bright one needs no air, since steel adds no light.
     """
-    sampled = plane[:, :: max(1, plane.shape[1] // _SAMPLES)]
     above, below = _sides(sampled)
     least, most = np.minimum(above, below), np.maximum(above, below)
     off = np.maximum(sampled - most, 0.0) + np.minimum(sampled - least, 0.0)
@@ -134,10 +141,11 @@ def _gain_errors(plane: Plane) -> tuple[Plane, npt.NDArray[np.bool_]]:
     same = (np.sign(error) == np.sign(gain)[:, None]) & (np.abs(error) > 0.4 * np.abs(gain)[:, None]) & seen
     share = seen.mean(axis=1)
     agrees = (share >= _LEAST_SEEN) & (same.sum(axis=1) >= _AGREE * np.maximum(seen.sum(axis=1), 1))
-    air = least > _CLEAR
-    in_air = _row_median(error, air)
-    dark_in_air = (air.mean(axis=1) >= _LEAST_AIR) & (in_air < 0.5 * gain)
-    return gain, agrees & ((gain > 0.0) | dark_in_air)
+    dark = np.flatnonzero(agrees & (gain <= 0.0))
+    air = least[dark] > _CLEAR
+    in_air = _row_median(error[dark], air)
+    agrees[dark] = (air.mean(axis=1) >= _LEAST_AIR) & (in_air < 0.5 * gain[dark])
+    return gain, agrees
 
 
 def _sides(plane: Plane) -> tuple[Plane, Plane]:
@@ -193,7 +201,7 @@ def mended(plane: npt.NDArray[np.float32], faults: DetectorFaults) -> npt.NDArra
 def _divide(plane: Plane, rows: Lines) -> None:
     if not rows:
         return
-    gain, _ = _gain_errors(np.ascontiguousarray(plane))
+    gain, _ = _gain_errors(_sampled(plane))
     for row in rows:
         plane[row] /= np.float32(1.0) + max(gain[row], np.float32(-_DEAD_GAIN))
 

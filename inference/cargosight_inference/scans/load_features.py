@@ -64,7 +64,9 @@ def _room(radiograph: Radiograph, container: Container) -> Plane | None:
     width, height = x2 - x1, y2 - y1
     if not container.found or width < 16.0 or height < 16.0:
         return None
-    plane = radiograph.plane[:, :, 0]
+    plane, factor = radiograph.reduced.plane[:, :, 0], radiograph.reduced.factor
+    x1, y1, x2, y2 = (edge / factor for edge in container.box)
+    width, height = x2 - x1, y2 - y1
     scale = _ROWS / height
     size = (max(16, round(width * scale * (1.0 - 2.0 * _ENDS))), round(_ROWS * (1.0 - _ROOF - _FLOOR)))
     left, top = x1 + _ENDS * width, y1 + _ROOF * height

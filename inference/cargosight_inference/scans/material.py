@@ -8,20 +8,24 @@ metal; where steel and organic matter lie behind one another, the mean is seen.
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from cargosight_inference.scans.container import Container
 from cargosight_inference.scans.material_curves import (
     CLASSES,
-    SMOOTH,
+    SmoothedDepths,
     SteelAnchor,
     anchored_on_steel,
+    energies_of,
     expected_ratio,
     smoothed_depths,
+    smoothing,
 )
-from cargosight_inference.scans.penetration import measure_penetration, noise_floor
-from cargosight_inference.scans.radiograph import Radiograph
+from cargosight_inference.scans.penetration import Penetration, measure_penetration, noise_floor
+from cargosight_inference.scans.radiograph import Radiograph, expanded
+from cargosight_inference.scans.scan import Scan
 from cargosight_inference.scans.segments import Labels, sums, superpixels
 
 Doubles = npt.NDArray[np.float64]
@@ -36,6 +40,7 @@ _COLOURS = np.array(
 _LEAST_DEPTH = 0.3  # -ln T: thinner, the curves of light and heavy lie within the noise of a piece
 _ABOVE_FLOOR = 4.0  # times the noise floor: below, offsets of the detector bend the ratio
 _LEAST_PIXELS = 80  # flat ones
+_SIDE = 28  # pixels, of a piece
 _SYSTEMATIC = 0.006  # of the ratio: what is left of curves and anchor
 _UNANCHORED = 0.03  # of the ratio, where no steel was found to anchor the scan on
 _LEAST_CONFIDENCE = 0.6
@@ -47,12 +52,12 @@ class Materials:
     """The pieces of a scan and what they are made of.
 
     Attributes:
-        labels: int32 (H, W), the piece of each pixel, 0 to N - 1. Read-only.
+        labels: int32 (h, w), the piece of each block of the reduced radiograph, 0 to N - 1. Read-only.
         classes: int8 (N,), indices into `MATERIAL_CLASSES`.
         confidence: (N,) in [0, 1], of the named class; 0 for thin, unknown and opaque ones.
         ratios: (N,) anchored ratio R of each piece, NaN where it cannot be measured.
         depths: (N,) -ln T of the more penetrating channel.
-        pixels: (N,) pixels of each piece.
+        blocks: (N,) blocks of each piece that lie in the cargo box; in the whole scan where none was found.
         anchor: how the scan was brought onto the curves.
     """
 
@@ -61,12 +66,12 @@ class Materials:
     confidence: Doubles
     ratios: Doubles
     depths: Doubles
-    pixels: Doubles
+    blocks: Doubles
     anchor: SteelAnchor
 
     def __post_init__(self) -> None:
         count = len(self.classes)
-        rows = (self.confidence, self.ratios, self.depths, self.pixels)
+        rows = (self.confidence, self.ratios, self.depths, self.blocks)
         if any(row.shape != (count,) for row in rows) or int(self.labels.max()) >= count:
             raise ValueError(
                 f"{count} classes for {int(self.labels.max()) + 1} pieces; expected one row for each"
@@ -75,42 +80,69 @@ class Materials:
         view.flags.writeable = False
         object.__setattr__(self, "labels", view)
 
+    @property
+    def map(self) -> npt.NDArray[np.uint8]:
+        """Class of each block, uint8 (h, w), indices into `MATERIAL_CLASSES`."""
+        return self.classes.astype(np.uint8)[self.labels]
+
     def share(self, name: str) -> float:
-        """Return the share of a class in the area of the scan."""
-        return float(self.pixels[self.classes == MATERIAL_CLASSES.index(name)].sum() / self.pixels.sum())
+        """Return the share of a class in the area of the cargo box."""
+        of_class = self.blocks[self.classes == MATERIAL_CLASSES.index(name)]
+        return float(of_class.sum() / max(float(self.blocks.sum()), 1.0))
 
 
-def classify_materials(radiograph: Radiograph, container: Container) -> Materials:
+def has_materials(radiograph: Radiograph) -> bool:
+    """Return whether materials can be read of a radiograph: of transmission at two energies."""
+    return radiograph.is_transmission and radiograph.plane.shape[2] == 2
+
+
+def classify_materials(
+    radiograph: Radiograph, container: Container, penetration: Penetration | None = None
+) -> Materials:
     """Name the material of every piece of a dual-energy radiograph.
+
+    Args:
+        radiograph: transmission at two energies.
+        container: its cargo box.
+        penetration: of the same, where it was measured already.
 
     Raises:
         UsageError: the radiograph is no transmission at two energies.
     """
-    anchor = anchored_on_steel(radiograph, container)
-    labels = superpixels(radiograph.plane[:, :, 0])
-    pixels = np.maximum(sums(labels), 1.0)
-    depths, measured, error, flat = _measured(radiograph, labels)
+    energies_of(radiograph)
+    factor = radiograph.reduced.factor
+    smoothed = smoothed_depths(radiograph)
+    anchor = anchored_on_steel(radiograph, container, smoothed)
+    labels = superpixels(radiograph.reduced.plane[:, :, 0], _SIDE // factor, smoothing(factor))
+    blocks = np.maximum(sums(labels), 1.0)
+    depths, measured, error, flat = _measured(smoothed, labels, factor)
     ratios = measured / anchor.factor
     error = np.hypot(error, _SYSTEMATIC if anchor.confidence > 0.0 else _UNANCHORED)
     classes, confidence = _named(depths, ratios, error, anchor.energies)
-    mask = measure_penetration(radiograph, container).mask
-    opaque = sums(labels, mask.astype(np.float32)) / pixels > _MOST_OPAQUE
+    cells = (penetration or measure_penetration(radiograph, container)).cells
+    opaque = sums(labels, cells) / blocks > _MOST_OPAQUE
     deepest = -np.log(_ABOVE_FLOOR * noise_floor(radiograph))
-    unknown = (depths < _LEAST_DEPTH) | (flat < _LEAST_PIXELS) | (depths * measured > deepest)
+    unknown = (depths < _LEAST_DEPTH) | (flat < _LEAST_PIXELS / factor**2) | (depths * measured > deepest)
     unknown |= confidence < _LEAST_CONFIDENCE
     classes[unknown], classes[opaque] = THIN, OPAQUE
     confidence[unknown | opaque] = 0.0
     ratios[(depths < _LEAST_DEPTH) | opaque] = np.nan
-    return Materials(labels, classes, confidence, ratios, depths, pixels, anchor)
+    x1, y1, x2, y2 = (round(edge / factor) for edge in container.box)
+    inside = labels[y1:y2, x1:x2]
+    if inside.size:
+        blocks = np.bincount(inside.ravel(), minlength=len(blocks)).astype(np.float64)
+    return Materials(labels, classes, confidence, ratios, depths, blocks, anchor)
 
 
-def _measured(radiograph: Radiograph, labels: Labels) -> tuple[Doubles, Doubles, Doubles, Doubles]:
-    """Return depth, ratio, the ratio's standard error, and the number of flat pixels of each piece.
+def _measured(
+    smoothed: SmoothedDepths, labels: Labels, factor: int
+) -> tuple[Doubles, Doubles, Doubles, Doubles]:
+    """Return depth, ratio, the ratio's standard error, and the number of flat blocks of each piece.
 
     The error comes from the scatter of ln T(low) - R ln T(high): a slope within a piece moves both logarithms along R
     and adds nothing; noise and different materials do.
     """
-    high, low, flat = smoothed_depths(radiograph)
+    high, low, flat = smoothed
     weight = flat.astype(np.float32)
     count = sums(labels, weight)
     safe = np.maximum(count, 1.0)
@@ -118,7 +150,7 @@ def _measured(radiograph: Radiograph, labels: Labels) -> tuple[Doubles, Doubles,
     ratios = low_depths / np.maximum(depths, 1e-6)
     off = (low - ratios.astype(np.float32)[labels] * high) * weight
     variance = np.maximum(sums(labels, off * off) / safe - (sums(labels, off) / safe) ** 2, 0.0)
-    independent = np.maximum(count / SMOOTH**2, 1.0)
+    independent = np.maximum(count / smoothing(factor) ** 2, 1.0)
     return depths, ratios, np.sqrt(variance / independent) / np.maximum(depths, 1e-6), count
 
 
@@ -138,15 +170,22 @@ def _named(
     return best.astype(np.int8), chance.max(axis=0)
 
 
-def draw_materials(radiograph: Radiograph, materials: Materials) -> npt.NDArray[np.uint8]:
+def draw_materials(scan: Scan, classes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Return a picture (H, W, 3) uint8 RGB in the usual colours, the denser, the darker.
 
     Organic is orange, light metal green, heavy metal blue, thin or unknown grey, opaque dark red.
+
+    Args:
+        scan: transmission.
+        classes: (h, w), the `map` of its materials.
     """
-    colour = _COLOURS[materials.classes][materials.labels]
-    tone = np.sqrt(radiograph.plane[:, :, :1])  # lifts the dark, in which loads lie
-    opaque = (materials.classes == OPAQUE)[materials.labels]
-    strength = np.minimum(1.0, 1.6 * (1.0 - tone))  # air stays white
-    drawn = (1.0 - strength) * 255.0 + strength * colour * (0.35 + 0.65 * np.minimum(1.0, 2.0 * tone))
-    drawn[opaque] = _COLOURS[OPAQUE]
-    return np.rint(np.clip(drawn, 0.0, 255.0)).astype(np.uint8)
+    # The root lifts the dark, in which loads lie.
+    tones = np.sqrt(np.linspace(0.0, 1.0, 256, dtype=np.float32))[:, None]
+    strength = np.minimum(1.0, 1.6 * (1.0 - tones))  # air stays white
+    shaded = _COLOURS[:, None] * (0.35 + 0.65 * np.minimum(1.0, 2.0 * tones))
+    drawn = (1.0 - strength) * 255.0 + strength * shaded
+    drawn[OPAQUE] = _COLOURS[OPAQUE]
+    palette = np.rint(np.clip(drawn, 0.0, 255.0)).astype(np.uint8)  # (classes, tones, 3)
+    tone = cv2.convertScaleAbs(np.ascontiguousarray(scan.pixels[:, :, 0]), alpha=255.0)
+    whole = expanded(classes, scan.height, scan.width)
+    return palette[whole, tone]

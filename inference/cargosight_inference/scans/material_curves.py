@@ -23,6 +23,7 @@ from cargosight_models.errors import UsageError
 
 Doubles = npt.NDArray[np.float64]
 Plane = npt.NDArray[np.float32]
+SmoothedDepths = tuple[Plane, Plane, npt.NDArray[np.bool_]]
 
 CLASSES: dict[str, tuple[Material, ...]] = {
     "organic": (POLYETHYLENE, WATER, CELLULOSE),
@@ -32,8 +33,7 @@ CLASSES: dict[str, tuple[Material, ...]] = {
 """The materials whose mean ratio stands for a class, from the greatest ratio to the least."""
 
 _LOADS = np.geomspace(0.2, 800.0, 500).astype(np.float32)  # g/cm2
-SMOOTH = 5
-"""Pixels that are averaged before a logarithm is taken; one alone is too noisy."""
+_SMOOTH = 5  # pixels that are averaged before a logarithm is taken; one alone is too noisy
 _ANCHOR_DEPTHS = (0.12, 1.2)  # -ln T of sheets and beams; thicker is load, or many things at once
 _WALL_SHARE = 0.25  # of the box's height under the roof, where there is more wall than load
 _LEAST_ANCHOR = 1500  # pixels
@@ -106,14 +106,28 @@ def _curve(name: str, energies: tuple[float, float]) -> tuple[Doubles, Doubles]:
     return grid, np.mean(ratios, axis=0)
 
 
-def anchored_on_steel(radiograph: Radiograph, container: Container) -> SteelAnchor:
-    """Find a scan's own ratio of steel, over the computed one, in the walls under the roof and below the floor."""
+def smoothing(factor: int) -> int:
+    """Return the side in blocks of what is averaged, for a radiograph reduced by a factor; odd."""
+    return _SMOOTH if factor == 1 else 3
+
+
+def anchored_on_steel(
+    radiograph: Radiograph, container: Container, depths: SmoothedDepths | None = None
+) -> SteelAnchor:
+    """Find a scan's own ratio of steel, over the computed one, in the walls under the roof and below the floor.
+
+    Args:
+        radiograph: at two energies.
+        container: its cargo box.
+        depths: of `smoothed_depths`, where they were made already.
+    """
     energies = energies_of(radiograph)
-    high, low, flat = smoothed_depths(radiograph)
-    zone = _steel_zone(container, high.shape) & flat
+    high, low, flat = smoothed_depths(radiograph) if depths is None else depths
+    factor = radiograph.reduced.factor
+    zone = _steel_zone(container, high.shape, factor) & flat
     zone &= (high > _ANCHOR_DEPTHS[0]) & (high < _ANCHOR_DEPTHS[1])
-    count = int(zone.sum())
-    if count < _LEAST_ANCHOR:
+    count, least = int(zone.sum()), _LEAST_ANCHOR // factor**2
+    if count < least:
         return SteelAnchor(1.0, energies, 1.0, count, 0.0)
     depth = high[zone].astype(np.float64)
     ratios = low[zone] / depth / expected_ratio("heavy_metal", depth, energies)
@@ -123,7 +137,7 @@ def anchored_on_steel(radiograph: Radiograph, container: Container) -> SteelAnch
     high_peaks = peaks[smooth[peaks] >= _HIGH_ENOUGH * smooth.max()]
     middle = 0.5 * (edges[high_peaks[0]] + edges[high_peaks[0] + 1])
     near = np.abs(ratios - middle) < 0.02
-    if int(near.sum()) < _LEAST_ANCHOR // 3:
+    if int(near.sum()) < least // 3:
         return SteelAnchor(1.0, energies, 1.0, count, 0.0)
     found = float(np.average(ratios[near], weights=depth[near]))
     typical = float(np.average(depth[near], weights=depth[near]))
@@ -152,26 +166,29 @@ def _fitted(ratio: float, depth: float, nominal: tuple[float, float]) -> tuple[t
     return fitted, wanted / float(expected_ratio("heavy_metal", depth, fitted))
 
 
-def smoothed_depths(radiograph: Radiograph) -> tuple[Plane, Plane, npt.NDArray[np.bool_]]:
-    """Return -ln T of both energies, averaged over 5 x 5 pixels, and where the scan is flat enough for that.
+def smoothed_depths(radiograph: Radiograph) -> SmoothedDepths:
+    """Return -ln T (h, w) of both energies, averaged over 5 x 5 pixels, and where the scan is flat enough for that.
+
+    All three are of the reduced radiograph; where its factor is above 1, over 3 x 3 blocks.
 
     Across an edge the mean of transmissions is mostly the bright side's, and its logarithm tells of nothing that is
     there: half air and half steel would have a ratio near 1.
     """
-    plane, window = radiograph.plane, (SMOOTH, SMOOTH)
-    mean = np.asarray(cv2.blur(plane, window), dtype=np.float32)
-    first = plane[:, :, 0]
-    variance = np.maximum(cv2.blur(first * first, window) - mean[:, :, 0] ** 2, 0.0)
-    signal = np.maximum(mean[:, :, 0], 1e-4)
+    reduced = radiograph.reduced
+    window = (smoothing(reduced.factor),) * 2
+    first, second = (np.ascontiguousarray(reduced.plane[:, :, channel]) for channel in range(2))
+    mean, low = (np.asarray(cv2.blur(plane, window), dtype=np.float32) for plane in (first, second))
+    variance = np.maximum(cv2.blur(first * first, window) - mean * mean, 0.0)
+    signal = np.maximum(mean, np.float32(1e-4))
     # Counts that follow Poisson's law scatter by sqrt(T), which in the dark is more than edges do in the light.
-    flat = variance < (_ROUGH * signal) ** 2 + (_NOISY * radiograph.noise) ** 2 * signal
-    depth = -np.log(np.maximum(mean, np.float32(1e-5)))
-    return depth[:, :, 0], depth[:, :, 1], np.asarray(flat, dtype=np.bool_)
+    flat = variance < (_ROUGH * signal) ** 2 + (_NOISY * reduced.noise) ** 2 * signal
+    depths = [-np.log(np.maximum(plane, np.float32(1e-5))) for plane in (mean, low)]
+    return depths[0], depths[1], np.asarray(flat, dtype=np.bool_)
 
 
-def _steel_zone(container: Container, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+def _steel_zone(container: Container, shape: tuple[int, ...], factor: int) -> npt.NDArray[np.bool_]:
     zone = np.zeros(shape, dtype=np.bool_)
-    x1, y1, x2, y2 = container.box
+    x1, y1, x2, y2 = (edge / factor for edge in container.box)
     columns = slice(max(0, round(x1)), round(x2))
     zone[max(0, round(y1)) : round(y1 + _WALL_SHARE * (y2 - y1)), columns] = True
     zone[min(shape[0], round(y2 + 0.01 * shape[0])) :, columns] = True

@@ -47,48 +47,46 @@ class Penetration:
     """Where a scan could not be penetrated.
 
     Attributes:
-        mask: bool (H, W), opaque pixels. Read-only.
+        cells: bool (h, w), opaque blocks of the reduced radiograph. Read-only.
         floor: level of the plane down to which nothing is told from noise.
         opaque_fraction: opaque share of the cargo box; of the whole scan where no box was found.
         regions: the largest opaque regions in the box, at most 50, largest first.
         basis: a sentence: what the floor rests on.
     """
 
-    mask: Mask
+    cells: Mask
     floor: float
     opaque_fraction: float
     regions: tuple[OpaqueRegion, ...]
     basis: str
 
     def __post_init__(self) -> None:
-        if self.mask.ndim != 2 or self.mask.dtype != np.bool_ or not 0.0 <= self.opaque_fraction <= 1.0:
+        if self.cells.ndim != 2 or self.cells.dtype != np.bool_ or not 0.0 <= self.opaque_fraction <= 1.0:
             raise ValueError(
-                f"an opaque mask is {self.mask.dtype} {self.mask.shape}, its fraction {self.opaque_fraction}; "
-                "expected bool (H, W) and a share"
+                f"opaque cells are {self.cells.dtype} {self.cells.shape}, their share {self.opaque_fraction}; "
+                "expected bool (h, w) and a share"
             )
-        view = self.mask.view()
+        view = self.cells.view()
         view.flags.writeable = False
-        object.__setattr__(self, "mask", view)
+        object.__setattr__(self, "cells", view)
 
 
 def measure_penetration(radiograph: Radiograph, container: Container) -> Penetration:
     """Find what the beam did not get through, within the cargo box."""
-    if radiograph.is_transmission:
-        mask, floor, basis = _by_counts(radiograph)
-    else:
-        mask, floor, basis = _by_black_level(radiograph.plane[:, :, 0])
-    whole = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
-    mask = np.asarray(cv2.morphologyEx(whole, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))).astype(np.bool_)
-    # Windows that reach over an edge are bright: the rim that they miss is opaque where its own pixels are.
-    rim = np.asarray(cv2.dilate(mask.astype(np.uint8), np.ones((_WINDOW, _WINDOW), np.uint8))).astype(
-        np.bool_
-    )
-    mask = mask | (rim & (radiograph.plane[:, :, 0] <= floor))
-    x1, y1, x2, y2 = (round(value) for value in container.box)
-    inside = mask[y1:y2, x1:x2]
-    return Penetration(
-        mask, floor, float(inside.mean()) if inside.size else 0.0, _regions(inside, x1, y1), basis
-    )
+    reduced = radiograph.reduced
+    window = _odd(_WINDOW, reduced.factor)
+    cells, floor, basis = (_by_counts if radiograph.is_transmission else _by_black_level)(radiograph, window)
+    if cells.any():
+        close, clear = (np.ones((_odd(side, reduced.factor),) * 2, np.uint8) for side in (5, 3))
+        whole = cv2.morphologyEx(cells.astype(np.uint8), cv2.MORPH_CLOSE, close)
+        opened = np.asarray(cv2.morphologyEx(whole, cv2.MORPH_OPEN, clear))
+        # Windows that reach over an edge are bright: the rim that they miss is opaque where its own pixels are.
+        rim = np.asarray(cv2.dilate(opened, np.ones((window, window), np.uint8)))
+        cells = (opened > 0) | ((rim > 0) & (reduced.plane[:, :, 0] <= floor))
+    x1, y1, x2, y2 = (round(value / reduced.factor) for value in container.box)
+    inside = cells[y1:y2, x1:x2]
+    regions = _regions(inside, x1, y1, reduced.factor) if inside.any() else ()
+    return Penetration(cells, floor, float(inside.mean()) if inside.size else 0.0, regions, basis)
 
 
 def noise_floor(radiograph: Radiograph) -> float:
@@ -96,48 +94,61 @@ def noise_floor(radiograph: Radiograph) -> float:
     return float(np.clip(_COUNTS * radiograph.noise**2, *_FLOORS))
 
 
-def _by_counts(radiograph: Radiograph) -> tuple[Mask, float, str]:
-    plane = radiograph.plane[:, :, 0]
+def _odd(side: int, factor: int) -> int:
+    """Return the odd number of blocks that is nearest to a side in pixels."""
+    return 2 * round((side / factor - 1) / 2) + 1
+
+
+def _by_counts(radiograph: Radiograph, window: int) -> tuple[Mask, float, str]:
     floor = noise_floor(radiograph)
-    mean, deviation = _moments(plane)
-    mask = (mean < floor) | (
-        (mean < _DEEP) & (mean < _LEAST_SIGNAL * deviation) & (_share_of_zeros(plane) > 0.1)
-    )
+    mean = _mean(radiograph.reduced.plane[:, :, 0], window)
+    mask = mean < floor
+    if (mean < _DEEP).any():
+        zeros = _mean(_blocks(radiograph, radiograph.plane[:, :, 0] <= 0.0), window)
+        mask |= (mean < _DEEP) & (mean < _LEAST_SIGNAL * _deviation(radiograph, mean, window)) & (zeros > 0.1)
     counts = 1.0 / max(radiograph.noise, 1e-4) ** 2
     return mask, floor, f"noise of {radiograph.noise:.2%} in air, about {counts:,.0f} counts"
 
 
-def _by_black_level(plane: Plane) -> tuple[Mask, float, str]:
-    deepest = float(np.percentile(plane[::2, ::2], 0.5))
+def _by_black_level(radiograph: Radiograph, window: int) -> tuple[Mask, float, str]:
+    plane = radiograph.plane[:, :, 0]
+    few = 2 * radiograph.reduced.factor
+    deepest = float(np.percentile(plane[::few, ::few], 0.5))
+    mean = _mean(radiograph.reduced.plane[:, :, 0], window)
     if deepest > _BLACK:
-        return (
-            np.zeros(plane.shape, np.bool_),
-            deepest,
-            f"nothing is darker than {deepest:.2f}: all was penetrated",
-        )
+        basis = f"nothing is darker than {deepest:.2f}: all was penetrated"
+        return np.zeros(mean.shape, np.bool_), deepest, basis
     floor = deepest + _BLACK_STEPS
-    mean, deviation = _moments(plane)
-    return (mean <= floor) & (deviation <= _TEXTURE), floor, f"black level {deepest:.3f}, texture gone"
+    mask = mean <= floor
+    if mask.any():
+        mask &= _deviation(radiograph, mean, window) <= _TEXTURE
+    return mask, floor, f"black level {deepest:.3f}, texture gone"
 
 
-def _moments(plane: Plane) -> tuple[Plane, Plane]:
-    """Return mean and standard deviation in the window around every pixel."""
-    mean = cv2.blur(plane, (_WINDOW, _WINDOW))
-    square = cv2.blur(plane * plane, (_WINDOW, _WINDOW))
-    return np.asarray(mean, dtype=np.float32), np.sqrt(np.maximum(square - mean * mean, 0.0))
+def _mean(cells: Plane, window: int) -> Plane:
+    return np.asarray(cv2.blur(np.ascontiguousarray(cells), (window, window)), dtype=np.float32)
 
 
-def _share_of_zeros(plane: Plane) -> Plane:
-    return np.asarray(cv2.blur((plane <= 0.0).astype(np.float32), (_WINDOW, _WINDOW)), dtype=np.float32)
+def _deviation(radiograph: Radiograph, mean: Plane, window: int) -> Plane:
+    """Return the standard deviation of the pixels, not of blocks, in the window around every block."""
+    plane = radiograph.plane[:, :, 0]
+    square = _mean(_blocks(radiograph, plane * plane), window)
+    return np.sqrt(np.maximum(square - mean * mean, 0.0))
 
 
-def _regions(mask: Mask, left: int, top: int) -> tuple[OpaqueRegion, ...]:
-    if not mask.size:
-        return ()
-    count, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    found = [
-        OpaqueRegion((float(left + x), float(top + y), float(left + x + w), float(top + y + h)), int(area))
-        for x, y, w, h, area in stats[1:count].tolist()
-        if area >= _LEAST_PIXELS
-    ]
+def _blocks(radiograph: Radiograph, values: npt.NDArray[np.generic]) -> Plane:
+    """Return the means of values (H, W) over the blocks of the reduced radiograph."""
+    height, width = radiograph.reduced.plane.shape[:2]
+    factor = radiograph.reduced.factor
+    whole = np.asarray(values[: height * factor, : width * factor], dtype=np.float32)
+    return np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), dtype=np.float32)
+
+
+def _regions(cells: Mask, left: int, top: int, factor: int) -> tuple[OpaqueRegion, ...]:
+    count, _, stats, _ = cv2.connectedComponentsWithStats(cells.astype(np.uint8), connectivity=8)
+    found = []
+    for x, y, width, height, area in stats[1:count].tolist():
+        x1, y1, x2, y2 = (factor * edge for edge in (left + x, top + y, left + x + width, top + y + height))
+        if area * factor**2 >= _LEAST_PIXELS:
+            found.append(OpaqueRegion((float(x1), float(y1), float(x2), float(y2)), int(area) * factor**2))
     return tuple(sorted(found, key=lambda region: -region.pixels)[:_MOST_REGIONS])

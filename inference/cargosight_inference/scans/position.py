@@ -5,9 +5,11 @@ Outside lengths and heights of freight containers: ISO 668, 20 ft 6.058 m, 40 ft
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from cargosight_inference.scans.container import Container
-from cargosight_inference.scans.radiograph import Radiograph
+if TYPE_CHECKING:  # an inspection of a bag goes without the radiograph room
+    from cargosight_inference.scans.container import Container
+    from cargosight_inference.scans.radiograph import Radiograph
 
 LENGTHS_M = {"20 ft": 6.058, "40 ft": 12.192, "45 ft": 13.716}
 _HEIGHT_M = 2.5  # inside a standard or high container, floor to roof, within 10 %
@@ -45,7 +47,7 @@ class Position:
     sentence: str
 
 
-def container_length(radiograph: Radiograph, container: Container) -> Length:
+def container_length(radiograph: "Radiograph", container: "Container") -> Length:
     """Guess a container's length from the pixel pitch, or else from its shape as if pixels were square."""
     x1, y1, x2, y2 = container.box
     if not container.found or container.cut_left or container.cut_right or y2 - y1 < 1.0:
@@ -62,10 +64,14 @@ def container_length(radiograph: Radiograph, container: Container) -> Length:
     return Length(name, LENGTHS_M[name], most * container.confidence * (1.0 - error / _TOLERANCE))
 
 
-def position_along(container: Container, x: float, length: Length | None = None) -> Position:
+def share_along(box: tuple[float, float, float, float], x: float) -> float:
+    """Return where a column lies along a cargo box x1, y1, x2, y2: 0 at its left end, 1 at its right end."""
+    return (x - box[0]) / max(box[2] - box[0], 1.0)
+
+
+def position_along(container: "Container", x: float, length: Length | None = None) -> Position:
     """Return where a column of the scan lies along a container."""
-    left, right = container.box[0], container.box[2]
-    share = (x - left) / max(right - left, 1.0)
+    share = share_along(container.box, x)
     where = f"{share:.0%} along the container from its left end in the scan"
     if container.cut_left or container.cut_right:
         return Position(share, None, f"{share:.0%} along the part of the container that the scan shows")

@@ -5,6 +5,7 @@ the analysis, and what its detector got wrong is listed, each with how sure it i
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, get_args
 
 import cv2
@@ -24,8 +25,25 @@ _AIR_WINDOW = 0.04
 _LEAST_AIR_LEVEL = 0.4  # of full scale: air darker than that is hardly air
 _HUE_OF_BLUE = 120.0  # in OpenCV's half degrees
 _LEAST_SATURATION = 0.3
-_NOISE_SAMPLES = 400_000
+_NOISE_SAMPLES, _LEVEL_SAMPLES = 400_000, 100_000
+_LEAST_REDUCED = 400  # rows and columns that are left
 _THIN = (0.4, 0.96)  # transmission of the parts from which noise is taken
+
+
+@dataclass(frozen=True, eq=False)
+class Reduced:
+    """A radiograph in means of square blocks of pixels, for what needs no finer ones.
+
+    Attributes:
+        plane: float32 (H // factor, W // factor, C) as the radiograph's; what is left of the scan at its right and
+            lower edge, less than a block, is not in it.
+        factor: pixels along the side of a block; 1 for a scan with fewer than 800 rows or columns.
+        noise: standard deviation of a block of air, of pixels that err independently.
+    """
+
+    plane: npt.NDArray[np.float32]
+    factor: int
+    noise: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +115,19 @@ class Radiograph:
         """Width in scan pixels."""
         return self.scan.width
 
+    @cached_property
+    def reduced(self) -> Reduced:
+        """The radiograph at 400 to 800 rows or columns, whichever are fewer; as it is where it has fewer than 800."""
+        factor = max(1, min(self.height, self.width) // _LEAST_REDUCED)
+        if factor == 1:
+            return Reduced(self.plane, 1, self.noise)
+        height, width = self.height // factor, self.width // factor
+        planes = np.empty((self.plane.shape[2], height, width), dtype=np.float32)
+        for channel, small in enumerate(planes):
+            whole = self.plane[: height * factor, : width * factor, channel]
+            cv2.resize(whole, (width, height), dst=small, interpolation=cv2.INTER_AREA)
+        return Reduced(planes.transpose(1, 2, 0), factor, self.noise / factor)
+
     @property
     def is_transmission(self) -> bool:
         """Whether areal densities may be computed from the plane."""
@@ -118,9 +149,11 @@ def radiograph_of(scan: Scan) -> Radiograph:
     polarity, polarity_sureness = _polarity(raw[:, :, 0], scan, meaning)
     if polarity == "air_dark" and meaning != "transmission":
         raw = np.float32(1.0) - raw
-    filled = inpainted(raw, markings)
-    air_level, air_sureness = _air_level(filled[:, :, 0], meaning)
-    plane = np.minimum(filled / np.float32(air_level), np.float32(1.0))
+    plane = inpainted(raw, markings)
+    air_level, air_sureness = _air_level(plane[:, :, 0], meaning)
+    if air_level != 1.0:
+        np.divide(plane, np.float32(air_level), out=plane)  # of grey or a palette: no array but ours
+        np.minimum(plane, np.float32(1.0), out=plane)
     faults = find_faults(plane[:, :, 0])
     if air_sureness < 0.5:
         notes += ("no border shows air: the brightest part of the load stands in for it",)
@@ -130,6 +163,17 @@ def radiograph_of(scan: Scan) -> Radiograph:
         scan, plane, meaning, polarity, polarity_sureness, air_level, air_sureness, noise_in_air(plane[:, :, 0]),
         markings, faults, notes=notes + faults.sentences,
     )  # fmt: skip
+
+
+def expanded(cells: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
+    """Return the blocks (h, w) of a reduced radiograph as pixels (height, width) of its scan; the last are repeated."""
+    factor = max(1, height // cells.shape[0])
+    if factor == 1:
+        return cells
+    size = (cells.shape[1] * factor, cells.shape[0] * factor)
+    whole = cv2.resize(cells, size, interpolation=cv2.INTER_NEAREST)
+    missing = (0, height - size[1], 0, width - size[0])
+    return np.asarray(cv2.copyMakeBorder(whole, *missing, cv2.BORDER_REPLICATE), dtype=np.uint8)
 
 
 def corrected(radiograph: Radiograph) -> Radiograph:
@@ -149,7 +193,8 @@ def _raw_plane(scan: Scan) -> tuple[Meaning, npt.NDArray[np.float32], tuple[str,
     if scan.kind == "transmission":
         return "transmission", scan.pixels, ()
     if scan.kind == "display_grey":
-        grey = scan.pixels[:, :, None].astype(np.float32) / np.float32(255.0)
+        grey = scan.pixels[:, :, None].astype(np.float32)
+        np.divide(grey, np.float32(255.0), out=grey)
         return "stands_for_transmission", grey, ("grey was tone-mapped: it only stands for transmission",)
     return "palette", _order_of_palette(scan.pixels)[:, :, None], ("pseudo-colour: its order is guessed",)
 
@@ -180,7 +225,7 @@ def _polarity(plane: npt.NDArray[np.float32], scan: Scan, meaning: Meaning) -> t
     """
     if meaning == "transmission" or scan.polarity == "air_dark":  # only a caller says so of an 8-bit scan
         return scan.polarity, 1.0
-    low, high = np.percentile(plane[::4, ::4], [1.0, 99.0])
+    low, high = np.percentile(_sampled(plane), [1.0, 99.0])
     if meaning == "palette" or high - low < 0.05:
         return "air_bright", 0.5
     top = (plane[: max(2, plane.shape[0] // _EDGE)] - low) / (high - low)
@@ -201,14 +246,21 @@ def _air_level(plane: npt.NDArray[np.float32], meaning: Meaning) -> tuple[float,
     """
     level = 1.0
     if meaning != "transmission":
-        top = float(np.percentile(plane[::2, ::2], 99.5))
-        window = plane[(plane >= top * (1.0 - _AIR_WINDOW)) & (plane <= top * (1.0 + _AIR_WINDOW))]
+        sample = _sampled(plane)
+        top = float(np.percentile(sample, 99.5))
+        window = sample[(sample >= top * (1.0 - _AIR_WINDOW)) & (sample <= top * (1.0 + _AIR_WINDOW))]
         level = max(float(np.median(window)) if window.size else top, 1.0 / 255.0)
     edge = max(2, min(plane.shape) // _EDGE)
     upper = plane[: max(1, plane.shape[0] // 2)]
     sides = (plane[:edge], upper[:, :edge], upper[:, -edge:])
     seen = max(float(np.mean(np.abs(side / level - 1.0) <= _AIR_WINDOW)) for side in sides)
     return level, min(1.0, 2.0 * seen) * (1.0 if level >= _LEAST_AIR_LEVEL else 0.5)
+
+
+def _sampled(plane: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return about `_LEVEL_SAMPLES` of the pixels (H, W), in even steps along both axes; all of fewer."""
+    step = max(1, round((plane.size / _LEVEL_SAMPLES) ** 0.5))
+    return plane[::step, ::step]
 
 
 def noise_in_air(plane: npt.NDArray[np.float32]) -> float:
@@ -219,8 +271,7 @@ def noise_in_air(plane: npt.NDArray[np.float32]) -> float:
     variance), so that neither the gain of a detector element nor a slope counts; the median absolute deviation is
     0.6745 of a normal's standard deviation and does not see edges.
     """
-    step = max(1, round((plane.size / _NOISE_SAMPLES) ** 0.5))
-    rows = plane[::step]
+    rows = plane[:: max(1, round(plane.size / _NOISE_SAMPLES))]
     mean = 0.5 * (rows[:, 1:] + rows[:, :-1])
     thin = (mean > _THIN[0]) & (mean < _THIN[1]) & (np.maximum(rows[:, 1:], rows[:, :-1]) < 1.0)
     differences = (rows[:, 1:] - rows[:, :-1])[thin] / np.sqrt(mean[thin])

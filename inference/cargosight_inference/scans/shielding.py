@@ -45,8 +45,9 @@ class DenseRegion:
 
 def dense_regions(radiograph: Radiograph, container: Container) -> tuple[DenseRegion, ...]:
     """Return the dense compact regions inside the cargo box, the highest score first, at most twenty."""
-    x1, y1, x2, y2 = (round(value) for value in container.box)
-    plane = radiograph.plane[y1:y2, x1:x2, 0]
+    factor = radiograph.reduced.factor
+    x1, y1, x2, y2 = (round(value / factor) for value in container.box)
+    plane = radiograph.reduced.plane[y1:y2, x1:x2, 0]
     if min(plane.shape) < 16:
         return ()
     depth = -np.log(np.maximum(cv2.medianBlur(np.ascontiguousarray(plane), 3), np.float32(np.exp(-_DEEPEST))))
@@ -64,9 +65,8 @@ def dense_regions(radiograph: Radiograph, container: Container) -> tuple[DenseRe
         rows, columns = slice(top, top + height), slice(left, left + width)
         region = _judged(labels[rows, columns] == label, extra[rows, columns], steep[rows, columns])
         if region is not None:
-            score, stands_out, compactness, sharpness = region
-            box = (float(x1 + left), float(y1 + top), float(x1 + left + width), float(y1 + top + height))
-            found.append(DenseRegion(box, score, stands_out, compactness, sharpness))
+            edges = (x1 + left, y1 + top, x1 + left + width, y1 + top + height)
+            found.append(DenseRegion(tuple(float(factor * edge) for edge in edges), *region))
     return tuple(sorted(found, key=lambda region: -region.score)[:_MOST])
 
 

@@ -60,7 +60,9 @@ def counts_to_transmission(
     else:
         notes.append(f"polarity {polarity} as given")
     height, width = channels[0].shape
-    pixels = np.empty((height, width, len(channels)), dtype=np.float32)
+    # One channel lies behind the other: whoever measures one of them reads no more than that one.
+    planes = np.empty((len(channels), height, width), dtype=np.float32)
+    pixels = planes.transpose(1, 2, 0)
     for index, raw in enumerate(channels):
         counts = raw
         if polarity == "air_dark":
@@ -73,7 +75,7 @@ def counts_to_transmission(
         else:
             level = air_level
             notes.append(f"air level of channel {index} as given, {level:g} counts")
-        plane = pixels[:, :, index]
+        plane = planes[index]
         np.multiply(counts, np.float32(1.0 / level), out=plane, dtype=np.float32, casting="same_kind")
         np.minimum(plane, np.float32(1.0), out=plane)
     return Calibrated(pixels, polarity, tuple(notes))
