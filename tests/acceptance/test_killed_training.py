@@ -48,7 +48,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
             optimiser={"batch": 4, "warm_up": 5},
             export={"shapes": [[128, 160]]},
             log={"every": 1, "checkpoint_every": 4, "evaluate_every": EVALUATED, "sheet": 2},
-            machine={"device": "cpu", "precision": "bf16", "threads": 1, "workers": 2},
+            machine={"device": "cpu", "threads": 1, "workers": 2},
         )
     return place
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from cargosight_models.errors import ConfigurationError
 from cargosight_models.networks.detector import Detector
-from cargosight_training.config import TrainConfig
+from cargosight_training.config import MachineConfig, TrainConfig
 from cargosight_training.trainer import checkpoint
 from cargosight_training.trainer.journal import read_rows
 from cargosight_training.trainer.loop import Trainer
@@ -101,6 +101,13 @@ def test_frozen_stages_stay_as_they_are(tmp_path: Path, backbone: str, frozen: i
     assert any(
         not torch.equal(p, before[n]) for n, p in trainer.model.named_parameters() if id(p) not in fixed
     )
+
+
+@pytest.mark.parametrize(("supported", "expected"), [(True, "bf16"), (False, "fp32")])
+def test_the_precision_is_the_one_that_the_processor_computes_in(monkeypatch, supported, expected) -> None:
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: supported)
+    assert set_up(MachineConfig(device="cpu")).precision == expected
+    assert set_up(MachineConfig(device="cpu", precision="fp32")).precision == "fp32"
 
 
 def test_bf16_is_used_where_asked_for(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def block(material, load, size):
 
 def bank(load=30.0, size=48):
     builders = {"heavy": block(STEEL, load, size), "light": block(POLYETHYLENE, load, size)}
-    return SignatureBank(builders, pitch_mm=5.0, each=2, seed=0)
+    return SignatureBank(builders, pitch_mm=(5.0, 5.0), each=2, seed=0)
 
 
 def crop(level=0.4, noise=0.01, size=256, single=False, boxes=()):
@@ -116,3 +116,10 @@ def test_odd_shapes_differ():
     shapes = [odd_shape(random) for _ in range(30)]
     assert len({shape.shape for shape in shapes}) > 10
     assert all(sum(float(load.sum()) for load in shape.loads.values()) > 0 for shape in shapes)
+
+
+def test_a_thing_much_larger_than_the_crop_is_shown_in_part():
+    threats = bank(load=5.0, size=900)
+    for seed in range(6):
+        after, _ = inserted(mean(known=3.0), crop(size=128), threats, seed=seed)
+        assert (after.boxes >= 0).all() and (after.boxes <= 128).all()

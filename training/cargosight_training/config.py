@@ -61,6 +61,9 @@ class ModelConfig(_Part):
     """What the three input channels are; radiographs are read at their own scale and never in colour."""
     anomaly: bool = False
     """Whether the network also maps what is unlike normal cargo; it learns that from `augment.insert`."""
+    embedding: bool = False
+    """Whether the model file also says what a scan looks like as a whole, for `cargosight gallery`; nothing is learnt
+    for it, so that it can be asked for at the export of any weights."""
     weights: Path | None = None
     """Start from these weights (a checkpoint or exported half-precision weights) instead."""
 
@@ -76,10 +79,16 @@ class InsertConfig(_Part):
     """Harmless things, which count as nothing."""
     nothing: Annotated[float, Field(ge=0.0, le=10.0)] = 0.2
     """Projections of no areal density."""
-    pitch_mm: Annotated[float, Field(gt=0.0)] = 5.0
-    """Side of a scan's pixel at the load."""
+    pitch_mm: tuple[Annotated[float, Field(gt=0.0)], Annotated[float, Field(gt=0.0)]] = (3.5, 7.5)
+    """Least and greatest side of a scan's pixel at the load; each variant is built for one between them."""
     variants: Annotated[int, Field(ge=1)] = 60
     """Built of each family."""
+
+    @model_validator(mode="after")
+    def _pitch_rises(self) -> "InsertConfig":
+        if self.pitch_mm[0] > self.pitch_mm[1]:
+            raise ValueError(f"pitch_mm is {list(self.pitch_mm)}; expected the smaller pitch first")
+        return self
 
 
 class AugmentConfig(_Part):
@@ -152,7 +161,9 @@ class MachineConfig(_Part):
     """Where and how the arithmetic is done."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Literal["fp32", "bf16", "fp16"] = "bf16"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """`auto` is bf16 where the device computes in it, and fp32 elsewhere: an emulated bf16 takes some fifteen times as
+    long."""
     threads: Annotated[int, Field(ge=0)] = 0
     """Torch threads; 0 leaves torch's own choice."""
     workers: Annotated[int, Field(ge=0)] = 1

@@ -46,15 +46,23 @@ class SignatureBank:
 
     Args:
         builders: by family; the class id is the position.
-        pitch_mm: of the pixels they are made for.
+        pitch_mm: least and greatest side in mm of the pixels they are made for, drawn for each variant.
         each: variants of every family.
         seed: of the variants.
     """
 
-    def __init__(self, builders: Mapping[str, Builder], *, pitch_mm: float, each: int, seed: int) -> None:
+    def __init__(
+        self, builders: Mapping[str, Builder], *, pitch_mm: tuple[float, float], each: int, seed: int
+    ) -> None:
         self.names = tuple(builders)
+        low, high = np.log(pitch_mm)
+
+        def build_one(family: int, build: Builder, variant: int) -> Signature:
+            rng = np.random.default_rng((seed, family, variant))
+            return build(rng, float(np.exp(rng.uniform(low, high))))
+
         self._variants = [
-            [build(np.random.default_rng((seed, family, variant)), pitch_mm) for variant in range(each)]
+            [build_one(family, build, variant) for variant in range(each)]
             for family, build in enumerate(builders.values())
         ]
 
@@ -162,13 +170,17 @@ class _Work:
             class_ids=np.concatenate([sample.class_ids, [class_id]]),
         )
 
+    def _start(self, side: int, room: int) -> int:
+        """Return where a thing begins in a crop: up to a third of it lies outside, more of one larger than the crop."""
+        ends = (-(side // 3), room - 2 * side // 3)
+        return int(self._rng.integers(min(ends), max(ends) + 1))
+
     def _place(self, signature: Signature) -> tuple[slice, slice, dict[Material, Plane]] | None:
         """Return a window that lies in cargo, with the part of the signature inside it; None where none was found."""
         height, width = self.sample.picture.shape[:2]
         h, w = signature.shape
         for _ in range(_TRIES):
-            left = int(self._rng.integers(-w // 3, width - 2 * w // 3 + 1))
-            top = int(self._rng.integers(-h // 3, height - 2 * h // 3 + 1))
+            left, top = (self._start(side, room) for side, room in ((w, width), (h, height)))
             x1, y1, x2, y2 = max(0, left), max(0, top), min(width, left + w), min(height, top + h)
             if x2 - x1 < CELL or y2 - y1 < CELL:
                 continue

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,10 @@ import numpy as np
 from cargosight_inference.arguments import path_argument
 from cargosight_inference.progress import Progress
 from cargosight_models.errors import UsageError
-from cargosight_training.datasets.clean import read_clean
+from cargosight_training.datasets.clean import Part, read_clean, read_listed
 from cargosight_training.datasets.records import ORIGINS, DataSet
 from cargosight_training.datasets.voc import read_voc
-from cargosight_training.datasets.writing import SourceTerms, write_coco
+from cargosight_training.datasets.writing import BoxedImage, SourceTerms, write_coco
 from cargosight_training.datasets.yolo import read_yolo
 
 SUMMARY = "convert a Pascal VOC or YOLO folder, or one of clean scans, to COCO JSON"
@@ -48,6 +49,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=1,
         help="voc only: what the writing tool called the first pixel (default: 1, as VOC defines it)",
     )
+    parser.add_argument(
+        "--list",
+        type=path_argument,
+        nargs="+",
+        metavar="FILE.json",
+        help="clean only: the scans that the tables `images` of these files name, in place of all of the folder",
+    )
+    parser.add_argument(
+        "--where", nargs="+", default=[], metavar="KEY=VALUE", help="with --list: only rows with these values"
+    )
+    parts = parser.add_mutually_exclusive_group()
+    parts.add_argument(
+        "--part",
+        metavar="K/N",
+        help="with --list: only part K of N, about equal; scans of one `group` stay together",
+    )
+    parts.add_argument("--without-part", metavar="K/N", help="with --list: all but part K of N")
     parser.add_argument("--force", action="store_true", help="replace the file if it exists")
 
 
@@ -59,6 +77,12 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.format == "clean" and args.labelled is None:
         raise UsageError("clean scans are clean of something: name it with --labelled CLASS,CLASS")
+    if args.list is not None and args.format != "clean":
+        raise UsageError(f"--list goes with `convert clean`, not with `convert {args.format}`; leave it out")
+    if args.list is None and (args.where or args.part or args.without_part):
+        raise UsageError(
+            "--where, --part and --without-part choose among the scans of --list FILE.json: name one"
+        )
     bar = Progress()
 
     def show(_: int, total: int) -> None:
@@ -71,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
                 args.folder, split=args.split, first_pixel=args.first_pixel, progress=show
             )
         elif args.format == "clean":
-            images, classes = read_clean(args.folder, progress=show), []
+            images, classes = _clean(args, show), []
         else:
             images, classes = read_yolo(args.folder, split=args.split, progress=show)
     finally:
@@ -90,6 +114,23 @@ def run(args: argparse.Namespace) -> int:
     dataset = write_coco(args.out, images, classes, terms, force=args.force)
     sys.stdout.write(_summary(args.out, dataset))
     return 0
+
+
+def _clean(args: argparse.Namespace, show: Callable[[int, int], None]) -> list[BoxedImage]:
+    if args.list is None:
+        return read_clean(args.folder, progress=show)
+    where = dict(pair.partition("=")[::2] for pair in args.where)
+    part = None
+    if args.part or args.without_part:
+        part = _part(args.part or args.without_part, outside=args.without_part is not None)
+    return read_listed(args.folder, args.list, part=part, where=where, progress=show)
+
+
+def _part(text: str, *, outside: bool) -> Part:
+    number, _, of = text.partition("/")
+    if not (number.isdecimal() and of.isdecimal()):
+        raise UsageError(f"the part {text!r} was asked for; expected a number of a number, such as 1/5")
+    return Part(int(number), int(of), outside)
 
 
 def _summary(path: Path, dataset: DataSet) -> str:

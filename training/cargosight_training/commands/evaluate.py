@@ -37,6 +37,11 @@ With --null-projections every clean scan is also scored after projection of noth
 of decoys (pieces of other bags of its source without an annotated item), by the code that projects items
 for training: a model that learnt the traces of projection alarms on them.
 
+With --projections the scans are clean ones of cargo (`cargosight convert clean`). Into each, threats are
+projected one at a time, and detection rates at fixed shares of clean scans that alarm are counted by family,
+size and visibility, beside the alarms of null projections and of harmless look-alikes, and the map of the
+unusual by itself. Models of a cross-validation are pooled: each with its own unseen scans, by --fold.
+
 With --choose-operating-points the thresholds for false-alarm rates of 1, 5 and 10 % of clean scans, with
 the rates measured, are written into the sidecar beside the model file (MODEL.points.json). These must be
 real scans, unless the model was trained on simulated ones alone.
@@ -84,6 +89,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also score the clean scans with nothing, and with decoys, projected into them",
     )
     parser.add_argument(
+        "--projections",
+        action="store_true",
+        help="clean scans of cargo only: project threats, nothing and look-alikes into them and count those instead",
+    )
+    parser.add_argument(
+        "--threats", type=int, default=3, metavar="N", help="with --projections: into each scan (default: 3)"
+    )
+    parser.add_argument(
+        "--fold",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("MODEL", "FILE.json"),
+        help="with --projections: a further model with scans that it never saw; may be repeated",
+    )
+    parser.add_argument(
         "--samples", type=int, default=SAMPLES, help=f"bootstrap samples, 0 for none (default: {SAMPLES})"
     )
     parser.add_argument(
@@ -104,6 +125,10 @@ def run(args: argparse.Namespace) -> int:
     if args.choose_operating_points and not args.force:
         _check_may_be_replaced(args.model)
     dataset = load_data(args.data, images=args.images, chosen=args.only, left_out=args.without)
+    if args.projections:
+        return _projections(args, dataset)
+    if args.fold:
+        raise UsageError("--fold goes with --projections; add it, or leave --fold out")
     written = []
     if args.choose_operating_points:
         with _without_stale_points(args.model):
@@ -119,6 +144,21 @@ def run(args: argparse.Namespace) -> int:
         sys.stdout.write(summary(evaluation))
         sys.stdout.writelines(f"wrote {path}\n" for path in written)
     return 0
+
+
+def _projections(args: argparse.Namespace, dataset: DataSet) -> int:
+    from cargosight_training.commands.evaluate_projections import evaluate_projections
+
+    if args.choose_operating_points or args.null_projections:
+        raise UsageError(
+            "--projections counts projected threats alone; `cargosight calibrate` sets the thresholds of a model for "
+            "cargo, and null projections are part of --projections: leave the other option out"
+        )
+    folds = [
+        (model, load_data([Path(file)], images=args.images, chosen=[], left_out=[]))
+        for model, file in args.fold
+    ]
+    return evaluate_projections(args, [(args.model, dataset), *folds])
 
 
 def _check_may_be_replaced(model: str) -> None:

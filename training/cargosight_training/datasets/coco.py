@@ -327,4 +327,5 @@ def _record(
             np.array(corners, dtype=np.float32).reshape(-1, 4), np.array(class_ids, dtype=np.int64)
         ),
         origin=entry.origin,
+        near_duplicates=str(row["group"]) if isinstance(row.get("group"), int | str) else None,
     )

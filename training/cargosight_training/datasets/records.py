@@ -33,6 +33,8 @@ class ImageRecord:
         labelled: (C,) bool, the classes that the source labels on all its images.
         annotations: The boxes, in pixels of this image, all of labelled classes.
         origin: Whether the scan is real, a real bag with a projected item, or simulated.
+        near_duplicates: Name that near-duplicates of one scan share, None for a scan that has none. They are never
+            divided between what fits a threshold and what it is measured on.
     """
 
     image_id: int
@@ -44,6 +46,7 @@ class ImageRecord:
     labelled: NDArray[np.bool_]
     annotations: Annotations
     origin: Origin = "real"
+    near_duplicates: str | None = None
 
     def __post_init__(self) -> None:
         if self.width <= 0 or self.height <= 0:

@@ -75,15 +75,28 @@ def set_up(config: MachineConfig) -> Machine:
     if config.threads:
         torch.set_num_threads(config.threads)
     world = int(os.environ.get("WORLD_SIZE", "1"))
+    precision = _natural_precision(kind) if config.precision == "auto" else config.precision
     if world == 1:
-        return Machine(torch.device(kind), config.precision)
+        return Machine(torch.device(kind), precision)
     device = torch.device(kind)
     if kind == "cuda":
         device = torch.device(kind, int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group("nccl" if kind == "cuda" else "gloo", timeout=_PATIENCE)
-    return Machine(device, config.precision, torch.distributed.get_rank(), world)
+    return Machine(device, precision, torch.distributed.get_rank(), world)
+
+
+def _natural_precision(kind: str) -> str:
+    """Return bf16 where the device has instructions for it, fp32 elsewhere.
+
+    One training step of a frozen Lite0 on 16 pictures of 320 px took 30 CPU-seconds in bf16 on a processor of AVX2 alone,
+    where it is emulated, and 2 in fp32.
+    """
+    if kind == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    supported: bool = torch.ops.mkldnn._is_mkldnn_bf16_supported()  # asks oneDNN, which knows the processor
+    return "bf16" if supported else "fp32"
 
 
 def tear_down() -> None:

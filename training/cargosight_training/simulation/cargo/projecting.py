@@ -27,6 +27,8 @@ class Wish:
         visibility: least, see `Projection`; None for any.
         photons: effective count in air of a pixel, None to add no noise.
         null: whether nothing is to be projected, at the place where the threat would be.
+        within: x1, y1, x2, y2 in which a drawn place must lie, None for anywhere in the scan.
+        tries: places that are drawn, at most, before the wish is given up.
     """
 
     seed: int = 0
@@ -34,6 +36,8 @@ class Wish:
     visibility: float | None = None
     photons: float | None = None
     null: bool = False
+    within: tuple[float, float, float, float] | None = None
+    tries: int = _TRIES
 
     def noise(self) -> np.random.Generator | None:
         """Return the generator of the noise, the same one for every try."""
@@ -76,17 +80,18 @@ def place_threat(scan: Scan, signature: Signature, wish: Wish) -> Placed:
 
 def _search(scan: Scan, signature: Signature, wish: Wish) -> tuple[Projection, tuple[int, int]]:
     height, width = signature.shape
-    if width > scan.width or height > scan.height:
+    x1, y1, x2, y2 = (round(edge) for edge in wish.within or (0, 0, scan.width, scan.height))
+    if width > x2 - x1 or height > y2 - y1:
         raise UsageError(
-            f"{signature.name!r} has {width} x {height} pixels, the scan {scan.width} x {scan.height}; expected one "
+            f"{signature.name!r} has {width} x {height} pixels, the room for it {x2 - x1} x {y2 - y1}; expected one "
             "that fits; give a coarser pitch, another seed, or a place with --at, where what lies outside is cut off"
         )
     random, least, best = np.random.default_rng((wish.seed, 1)), wish.visibility or 0.0, 0.0
     # Things lie on or in the load; only where a scan shows none of it, air will do.
     for air_will_do in (False, True):
-        for _ in range(_TRIES):
-            left = int(random.integers(0, scan.width - width + 1))
-            top = int(random.integers(0, scan.height - height + 1))
+        for _ in range(wish.tries):
+            left = int(random.integers(x1, x2 - width + 1))
+            top = int(random.integers(y1, y2 - height + 1))
             if not air_will_do and _signal(scan, left, top, signature) > _LOADED:
                 continue
             made = project(scan, signature, left, top, photons=wish.photons, rng=wish.noise())
@@ -94,8 +99,8 @@ def _search(scan: Scan, signature: Signature, wish: Wish) -> tuple[Projection, t
                 return made, (left, top)
             best = max(best, made.visibility)
     raise UsageError(
-        f"no place of {2 * _TRIES} shows {signature.name!r} with the visibility {least:g}, the best {best:.2f}; ask "
-        "for less, or choose another threat or seed"
+        f"no place of {2 * wish.tries} shows {signature.name!r} with the visibility {least:g}, the best {best:.2f}; "
+        "ask for less, or choose another threat or seed"
     )
 
 

@@ -1,0 +1,93 @@
+"""`cargosight evaluate --projections`: threats projected into clean scans of cargo, beside the clean scans."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from cargosight_inference.progress import Progress
+from cargosight_models.errors import DataSetError, UsageError
+from cargosight_training.datasets.records import DataSet
+from cargosight_training.evaluation.projections.figures import ProjectionFigures, figures
+from cargosight_training.evaluation.projections.scoring import (
+    ScoredVariants,
+    open_for_projections,
+    score_variants,
+)
+from cargosight_training.evaluation.projections.tables import tables
+from cargosight_training.simulation.cargo.threats import THREATS
+
+MOST_THREATS = 30
+
+
+def evaluate_projections(args: argparse.Namespace, folds: list[tuple[str, DataSet]]) -> int:
+    """Score, count and write; returns the exit code.
+
+    Args:
+        args: of `cargosight evaluate`.
+        folds: models, each with clean scans that it never saw.
+
+    Raises:
+        CargosightError: a model or the data is wrong; no result was written.
+    """
+    if not 1 <= args.threats <= MOST_THREATS:
+        raise UsageError(f"--threats {args.threats} found; expected 1 to {MOST_THREATS}")
+    origins = {image.origin for _, dataset in folds for image in dataset.images}
+    if len(origins) > 1:
+        raise DataSetError(
+            f"{' and '.join(sorted(origins))} scans were to share one figure; evaluate each origin by itself"
+        )
+    if args.out is not None:
+        args.out.mkdir(parents=True, exist_ok=True)
+    families = tuple(THREATS)
+    parts = _scored(args, folds, families)
+    found = figures(parts, families, samples=args.samples, seed=args.seed)
+    origin = next(iter(origins))
+    text = tables(found, origin)
+    if args.json:
+        sys.stdout.write(json.dumps(_document(found, origin), allow_nan=False) + "\n")
+    else:
+        sys.stdout.write(text)
+    if args.out is not None:
+        _write(args.out, found, origin, text)
+        if not args.json:
+            sys.stdout.write(f"wrote {args.out / 'projections.json'} and {args.out / 'projections.md'}\n")
+    return 0
+
+
+def _scored(
+    args: argparse.Namespace, folds: list[tuple[str, DataSet]], families: tuple[str, ...]
+) -> list[ScoredVariants]:
+    bar = Progress(sum(len(dataset.images) for _, dataset in folds))
+    parts = []
+    try:
+        for model, dataset in folds:
+            inspector = open_for_projections(model)
+            if inspector.subject != "cargo":
+                raise UsageError(
+                    f"the model {inspector.contract.name} inspects {inspector.subject}; threats are projected into "
+                    "scans of cargo: name a model for cargo"
+                )
+            parts.append(
+                score_variants(
+                    inspector,
+                    dataset,
+                    threats=args.threats,
+                    families=families,
+                    seed=args.seed,
+                    progress=lambda _: bar.advance(),
+                )
+            )
+    finally:
+        bar.erase()
+    return parts
+
+
+def _document(found: ProjectionFigures, origin: str) -> dict[str, object]:
+    return {"origin": "projected", "clean_scans_are": origin, **found.to_dict()}
+
+
+def _write(out: Path, found: ProjectionFigures, origin: str, text: str) -> None:
+    document = json.dumps(_document(found, origin), indent=1, allow_nan=False)
+    (out / "projections.json").write_text(document + "\n", encoding="utf-8")
+    (out / "projections.md").write_text(text, encoding="utf-8")

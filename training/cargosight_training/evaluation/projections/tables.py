@@ -1,0 +1,118 @@
+"""The figures of projections as tables of Markdown, which a terminal shows as well as a model's card."""
+
+from collections.abc import Iterable
+
+from cargosight_training.evaluation.anomaly_figures import MapFigures
+from cargosight_training.evaluation.intervals import Rate, wilson
+from cargosight_training.evaluation.projections.figures import AtPoint, ProjectionFigures
+
+DEFINITIONS = (
+    "Threats are projected (threat image projection) into clean scans: no figure here is about real threats. "
+    "Thresholds are common to a scan's classes and map and fitted on the scans of other folds of groups. Found: any "
+    "finding with IoU >= 0.5 or its middle in the threat's box, or the map on the threat, where the clean scan has "
+    "none; named: the right class with IoU >= 0.5."
+)
+
+
+def share(rate: Rate) -> str:
+    """A rate with its counts and Wilson's 95 % interval."""
+    if rate.value is None:
+        return "-"
+    low, high = wilson(rate.count, rate.of)
+    return f"{rate.value:.0%} ({rate.count}/{rate.of}, {low:.0%} to {high:.0%})"
+
+
+def tables(figures: ProjectionFigures, origin: str) -> str:
+    """All tables, with what they count in words.
+
+    Args:
+        figures: from `figures.figures`.
+        origin: of the clean scans, `real` or `simulated`.
+    """
+    points = [point for point in figures.points if point.enough]
+    left_out = [f"{point.wanted_pfa:.0%}" for point in figures.points if not point.enough]
+    lines = [
+        f"{figures.clean} clean {origin} scans in {figures.groups} groups, {figures.placed} threats projected of "
+        f"{figures.asked} asked for (the others found no place that shows them).",
+        DEFINITIONS,
+    ]
+    if left_out:
+        lines.append(f"Too few clean scans for a false-alarm rate of {' and '.join(left_out)}.")
+    lines += ["", *_costs(points), "", *_found(points), "", *_named(points)]
+    if figures.maps:
+        lines += ["", *_maps(figures.maps)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    head = list(head)
+    return [_line(head), _line(["---"] * len(head)), *(_line(row) for row in rows)]
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _costs(points: list[AtPoint]) -> list[str]:
+    head = ["alarms at a wanted rate of", *(f"{point.wanted_pfa:.0%}" for point in points)]
+    rows = (
+        ("clean scans, cross-fitted", "clean"),
+        ("clean scans, for a known class", "clean_items"),
+        ("the clean scans into which nothing is projected", "nothing_clean"),
+        ("the same with nothing projected", "nothing"),
+        ("places of look-alikes, before", "lookalikes_before"),
+        ("the same with a look-alike", "lookalikes"),
+    )
+    return _table(head, ([name, *(share(getattr(point, key)) for point in points)] for name, key in rows))
+
+
+def _found(points: list[AtPoint]) -> list[str]:
+    head = ["threats found", *(f"at {point.wanted_pfa:.0%} false alarms" for point in points)]
+    return _table(
+        head, ([kind, *(share(point.threats[kind].found) for point in points)] for kind in _kinds(points))
+    )
+
+
+def _named(points: list[AtPoint]) -> list[str]:
+    head = [
+        "",
+        *(f"{what} at {point.wanted_pfa:.0%}" for point in points for what in ("named", "by the map")),
+    ]
+    rows = (
+        [
+            kind,
+            *(
+                share(rate)
+                for point in points
+                for rate in (point.threats[kind].named, point.threats[kind].by_map)
+            ),
+        ]
+        for kind in _kinds(points)
+    )
+    return _table(head, rows)
+
+
+def _kinds(points: list[AtPoint]) -> list[str]:
+    """Kinds of threat of which there is one."""
+    return [kind for kind in points[0].threats if points[0].threats[kind].found.of] if points else []
+
+
+def _maps(maps: dict[str, MapFigures]) -> list[str]:
+    head = ["the map of the unusual alone", "threats", "image AUROC", "AUPRO at 30 %"]
+    return _table(
+        head,
+        (
+            [
+                kind,
+                str(one.with_threat),
+                f"{one.image_auroc:.3f}{_span(one.image_auroc_interval)}",
+                f"{one.aupro:.3f}{_span(one.aupro_interval)}",
+            ]
+            for kind, one in maps.items()
+        ),
+    )
+
+
+def _span(interval: object) -> str:
+    low, high = getattr(interval, "low", None), getattr(interval, "high", None)
+    return "" if low is None or high is None else f" [{low:.3f} to {high:.3f}]"
