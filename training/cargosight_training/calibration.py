@@ -1,8 +1,9 @@
 """A site's own thresholds, from scans that it knows to be clean and that nobody labelled.
 
-One false-alarm quantile is common to every class and to the map of the unusual, and as great as it can be without
-more than the wanted share of the clean scans alarming for anything: the rule by which operating points are chosen on
-labelled data (`evaluation.operating_points`), with every scan a negative of everything.
+Each class, and the map of the unusual, gets the threshold that a common share of clean scans is expected to reach, and
+that share is as great as it can be without more than the wanted share of new clean scans alarming for anything. Ten
+classes at the greatest score of 60 scans each would stop up to ten of the next 60: what a class's rare scores look like
+is therefore taken from the shape of its tail, of two numbers, and not from its few greatest scores alone.
 """
 
 import math
@@ -10,14 +11,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from cargosight_inference.findings import ANOMALY
 from cargosight_inference.inspection import Inspection
 from cargosight_models.errors import UsageError
-from cargosight_models.geometry import FloatArray
+from cargosight_models.geometry import FloatArray, IndexArray
 from cargosight_models.operating_points import OperatingPoint
 from cargosight_training.evaluation.intervals import FOLDS, Rate, make_folds
-from cargosight_training.evaluation.operating_points import Fit, fit
+from cargosight_training.evaluation.rates import allowed_alarms
 
 SCANS_PER_ALARM = 3
 """Clean scans that are asked for, times the wanted rate: of fewer than three expected alarms none may be seen by chance
@@ -26,9 +28,13 @@ LEAST_THRESHOLD = 0.05
 """No threshold is set lower, however silent a model is on the clean scans: on the first scan that is a little
 different everything would alarm."""
 DEFINITION = (
-    "thresholds at one common false-alarm quantile of every class and of the map of the unusual, at which at most the "
-    "wanted share of the site's clean scans alarms for anything; the measured rate is cross-fitted over folds"
+    "thresholds that a common share of clean scans reaches in every class and in the map of the unusual, by their "
+    "tails, at which at most the wanted share of the site's clean scans alarms for anything; the measured rate is "
+    "cross-fitted over folds"
 )
+_Floats = npt.NDArray[np.float64]
+_BODY = 0.8
+"""Share of clean scans below the tail of a class: enough are left above it for a mean, of 60 scans twelve."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,12 +109,13 @@ def calibrate(
 
 
 def _point(clean: CleanScores, pfa: float, data: str, seed: int) -> OperatingPoint:
-    thresholds = _thresholds(clean, clean.scores, pfa)
-    folds = make_folds(["clean"] * len(clean), folds=FOLDS, seed=seed)
+    thresholds = _thresholds(clean.scores, pfa, seed)
+    _demand_silence(clean, thresholds, pfa)
+    folds = _folds(len(clean), seed)
     alarms = 0
     for fold in range(FOLDS):
         inside = folds == fold
-        limits = _thresholds(clean, clean.scores[~inside], pfa)
+        limits = _thresholds(clean.scores[~inside], pfa, seed)
         alarms += int((clean.scores[inside] >= limits).any(axis=1).sum())
     rate = Rate(alarms, len(clean)).to_dict()
     return OperatingPoint(
@@ -125,18 +132,84 @@ def _point(clean: CleanScores, pfa: float, data: str, seed: int) -> OperatingPoi
     )
 
 
-def _thresholds(clean: CleanScores, scores: FloatArray, pfa: float) -> FloatArray:
-    everything = np.ones(scores.shape, dtype=np.bool_)
-    fitted: Fit = fit(scores, everything, ~everything, pfa)
-    values = np.maximum(fitted.values, np.float32(LEAST_THRESHOLD))
-    alarming = (scores >= values).any(axis=1)
-    if float(alarming.mean()) > pfa:
-        worst = max(
-            range(len(clean.names)), key=lambda column: int((scores[:, column] >= values[column]).sum())
-        )
+def _folds(count: int, seed: int) -> IndexArray:
+    return make_folds(["clean"] * count, folds=FOLDS, seed=seed)
+
+
+def _thresholds(scores: FloatArray, pfa: float, seed: int) -> FloatArray:
+    """Return a threshold (C,) float32 for each column of `scores` (N, C).
+
+    How rare the rarest score of a scan is, by tails fitted to scans of other folds, is one number a scan. A new one
+    exceeds the (k + 1)-th greatest of n with probability (k + 1) / (n + 1) at most, as in
+    `evaluation.rates.fit_threshold`.
+    """
+    folds = _folds(len(scores), seed)
+    apart = np.empty(len(scores))
+    for fold in range(FOLDS):
+        inside = folds == fold
+        apart[inside] = _Tails.of(scores[~inside]).rarity(scores[inside])
+    tails = _Tails.of(scores)
+    together = tails.rarity(scores)
+    kth = max(allowed_alarms(len(scores), pfa), 0)
+    # Of scores that many scans share, the tails of the folds may part what one threshold cannot.
+    limit = max(float(np.sort(rarity)[::-1][kth]) for rarity in (apart, together))
+    silent = scores[together <= limit]
+    # Just above: on its way through logits a threshold may have been rounded to a score that must not alarm.
+    above = np.nextafter(silent.max(axis=0), np.float32(2.0))
+    return np.clip(np.maximum(tails.scores_of(limit), above), np.float32(LEAST_THRESHOLD), np.float32(1.0))
+
+
+def _demand_silence(clean: CleanScores, thresholds: FloatArray, pfa: float) -> None:
+    alarming = clean.scores >= thresholds
+    count = int(alarming.any(axis=1).sum())
+    if count > pfa * len(clean):
+        worst = clean.names[int(alarming.sum(axis=0).argmax())]
         raise UsageError(
-            f"{int(alarming.sum())} of {len(scores)} clean scans alarm at the highest thresholds there are, most of "
-            f"them for {clean.names[worst]}: no threshold keeps {pfa:g} of them clear; look at those scans, or retrain "
-            "the model on scans like them"
+            f"{count} of {len(clean)} clean scans alarm at the highest thresholds there are, most of them for {worst}: "
+            f"no threshold keeps {pfa:g} of them clear; look at those scans, or retrain the model on scans like them"
         )
-    return values
+
+
+@dataclass(frozen=True, eq=False)
+class _Tails:
+    """How rare a score is in each column: above its start the logit falls off exponentially.
+
+    Attributes:
+        start: (C,) logit where the tail begins.
+        share: (C,) of the scans in it, in (0, 1).
+        scale: (C,) mean excess of the logit over the start.
+    """
+
+    start: _Floats
+    share: _Floats
+    scale: _Floats
+
+    @classmethod
+    def of(cls, scores: FloatArray) -> "_Tails":
+        """Fit the tails of scores (N, C); one scan of excess 1 is added, so that a silent column has a tail too."""
+        logits = _logit(scores)
+        start = np.quantile(logits, _BODY, axis=0)
+        excess = np.maximum(logits - start, 0.0)
+        count = (excess > 0.0).sum(axis=0) + 1
+        return cls(start, count / (len(scores) + 1), (excess.sum(axis=0) + 1.0) / count)
+
+    def rarity(self, scores: FloatArray) -> _Floats:
+        """Return (N,): -ln of the share of scans that reach the rarest of each scan's scores (N, C).
+
+        A scan whose scores all lie below the lowest threshold cannot alarm; its rarity is -inf.
+        """
+        rarity = (_logit(scores) - self.start) / self.scale - np.log(self.share)
+        can_alarm = scores >= np.float32(LEAST_THRESHOLD)
+        return np.asarray(np.where(can_alarm, rarity, -np.inf).max(axis=1))
+
+    def scores_of(self, rarity: float) -> FloatArray:
+        """Return the scores (C,) of that rarity."""
+        logits = self.start + self.scale * (rarity + np.log(self.share))
+        found: FloatArray = (0.5 * (1.0 + np.tanh(0.5 * logits))).astype(np.float32)
+        return found
+
+
+def _logit(scores: FloatArray) -> _Floats:
+    """Return ln(p / (1 - p)) of scores kept between the lowest threshold and the greatest below 1."""
+    kept = np.clip(scores.astype(np.float64), LEAST_THRESHOLD, 1.0 - 2.0**-24)
+    return np.asarray(np.log(kept / (1.0 - kept)))
