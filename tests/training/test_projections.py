@@ -10,7 +10,7 @@ from cargosight_models.errors import CargosightError, DataSetError
 from cargosight_training.datasets.clean import Part, read_listed
 from cargosight_training.evaluation.projections.figures import figures, kinds_of_threat
 from cargosight_training.evaluation.projections.scoring import Row, ScoredVariants
-from cargosight_training.evaluation.projections.tables import tables
+from cargosight_training.evaluation.projections.tables import markdown
 from cargosight_training.evaluation.projections.variants import Thing
 from tests.made.datasets import write_blank
 
@@ -67,7 +67,7 @@ def test_threats_are_counted_by_kind_and_clean_scans_cost_what_was_wanted():
     assert at[0.1].nothing == at[0.1].nothing_clean
     assert at[0.1].lookalikes.count == 100 and at[0.1].lookalikes_before.count == 0
     assert found.maps["cash"].with_threat == 50 and found.maps["cash"].image_auroc == 1.0
-    assert "| handgun | 100% (50/50, 93% to 100%)" in tables(found, "real")
+    assert "| handgun | 100% (50/50, 93% to 100%)" in markdown(found, "real")
 
 
 def test_what_the_clean_scan_shows_at_the_same_place_is_not_found():

@@ -3,18 +3,18 @@
 import argparse
 import json
 import sys
-from pathlib import Path
 
 from cargosight_inference.progress import Progress
 from cargosight_models.errors import DataSetError, UsageError
 from cargosight_training.datasets.records import DataSet
 from cargosight_training.evaluation.projections.figures import ProjectionFigures, figures
+from cargosight_training.evaluation.projections.page import page
 from cargosight_training.evaluation.projections.scoring import (
     ScoredVariants,
     open_for_projections,
     score_variants,
 )
-from cargosight_training.evaluation.projections.tables import tables
+from cargosight_training.evaluation.projections.tables import markdown
 from cargosight_training.simulation.cargo.threats import THREATS
 
 MOST_THREATS = 30
@@ -43,15 +43,19 @@ def evaluate_projections(args: argparse.Namespace, folds: list[tuple[str, DataSe
     parts = _scored(args, folds, families)
     found = figures(parts, families, samples=args.samples, seed=args.seed)
     origin = next(iter(origins))
-    text = tables(found, origin)
+    text = markdown(found, origin)
     if args.json:
         sys.stdout.write(json.dumps(_document(found, origin), allow_nan=False) + "\n")
     else:
         sys.stdout.write(text)
     if args.out is not None:
-        _write(args.out, found, origin, text)
-        if not args.json:
-            sys.stdout.write(f"wrote {args.out / 'projections.json'} and {args.out / 'projections.md'}\n")
+        document = json.dumps(_document(found, origin), indent=1, allow_nan=False)
+        texts = {"json": document + "\n", "md": text, "html": page(found, parts, origin, seed=args.seed)}
+        for ending, content in texts.items():
+            path = args.out / f"projections.{ending}"
+            path.write_text(content, encoding="utf-8")
+            if not args.json:
+                sys.stdout.write(f"wrote {path}\n")
     return 0
 
 
@@ -85,9 +89,3 @@ def _scored(
 
 def _document(found: ProjectionFigures, origin: str) -> dict[str, object]:
     return {"origin": "projected", "clean_scans_are": origin, **found.to_dict()}
-
-
-def _write(out: Path, found: ProjectionFigures, origin: str, text: str) -> None:
-    document = json.dumps(_document(found, origin), indent=1, allow_nan=False)
-    (out / "projections.json").write_text(document + "\n", encoding="utf-8")
-    (out / "projections.md").write_text(text, encoding="utf-8")

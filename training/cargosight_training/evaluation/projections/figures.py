@@ -176,7 +176,7 @@ def figures(
     )
 
 
-def _thresholds(part: ScoredVariants, pfa: float, seed: int) -> dict[int, FloatArray]:
+def limits_of(part: ScoredVariants, pfa: float, seed: int) -> dict[int, FloatArray]:
     """Thresholds (C + 1,) of each clean scan, by its position, fitted on the other folds of groups."""
     scores, groups = part.clean_scores, part.clean_groups
     count = int(groups.max()) + 1
@@ -193,7 +193,7 @@ def _thresholds(part: ScoredVariants, pfa: float, seed: int) -> dict[int, FloatA
 
 
 def _at_point(part: ScoredVariants, kinds: dict[str, Chooses], pfa: float, seed: int) -> AtPoint:
-    limits = _thresholds(part, pfa, seed)
+    limits = limits_of(part, pfa, seed)
 
     def reaches(scores: FloatArray, row: Row) -> bool:
         return bool((scores >= limits[row.thing.row]).any())
@@ -296,9 +296,9 @@ def _as_they_are(cells: FloatArray) -> FloatArray:
 def _ranker(part: ScoredVariants) -> Callable[[FloatArray], FloatArray]:
     """Return a rising map of cell values to [0, 1]: their rank among the greatest cells of clean scans and below."""
     greatest = np.sort(part.clean_scores[:, -1])
-    knots, places = np.unique(greatest, return_index=True)
-    places = (places + 1.0) / (len(greatest) + 1.0)
-    knots, places = np.append(np.insert(knots, 0, 0.0), 1.0), np.append(np.insert(places, 0, 0.0), 1.0)
+    values, first = np.unique(greatest, return_index=True)
+    knots = np.concatenate([[0.0], values, [1.0]])
+    places = np.concatenate([[0.0], (first + 1.0) / (len(greatest) + 1.0), [1.0]])
 
     def ranked(cells: FloatArray) -> FloatArray:
         found: FloatArray = np.interp(cells, knots, places).astype(np.float32)

@@ -5,14 +5,17 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from cargosight_inference.findings import ANOMALY, Findings
 from cargosight_inference.inspection import Inspection
 from cargosight_inference.inspector import Inspector
+from cargosight_inference.overlay import display_pixels
 from cargosight_inference.pipeline import inspect_with_scans
 from cargosight_inference.scans.scan import Scan
+from cargosight_inference.tiles import CELL
 from cargosight_models.errors import DataSetError
 from cargosight_models.geometry import BoolArray, FloatArray, IndexArray
 from cargosight_training.datasets.records import DataSet, ImageRecord
@@ -22,6 +25,10 @@ from cargosight_training.evaluation.projections.variants import Role, Thing, Var
 from cargosight_training.evaluation.rates import SCORE_FLOOR
 
 Progress = Callable[[int], None]
+
+PICTURE_SIDE = 224
+_AROUND, _LEAST_SIDE = 2.0, 160
+_MARK = (0, 94, 213)  # vermillion, as OpenCV orders it
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +44,7 @@ class Row:
         before: (C + 1,) float32, `hits` of the clean scan's findings in the same box.
         cells: float16 (h, w), the map; None of a model without one.
         truth: bool (h, w), cells of the thing.
+        picture: JPEG of the thing and what lies around it; of a clean scan, of its most alarming place.
     """
 
     thing: Thing
@@ -46,6 +54,7 @@ class Row:
     before: FloatArray
     cells: npt.NDArray[np.float16] | None
     truth: BoolArray | None
+    picture: bytes = b""
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +191,7 @@ def _scored(variant: Variant, inspection: Inspection, clean: Inspection, classes
     if cells is not None:
         greatest[-1] = cells.max()
     small = None if cells is None else cells.astype(np.float16)
-    return Row(variant.thing, greatest, named, hits, before, small, truth)
+    return Row(variant.thing, greatest, named, hits, before, small, truth, _picture(variant, inspection))
 
 
 def _items(findings: Findings) -> tuple[FloatArray, IndexArray, FloatArray]:
@@ -203,3 +212,35 @@ def _on_the_thing(findings: Findings, variant: Variant, classes: int) -> tuple[F
     np.maximum.at(named, class_ids[near], scores[near])
     np.maximum.at(hits, class_ids[within], scores[within])
     return named, hits
+
+
+def _picture(variant: Variant, inspection: Inspection) -> bytes:
+    """JPEG of a square around the thing, with its box drawn; of a clean scan, around its most alarming place."""
+    box = variant.thing.box if variant.thing.role != "clean" else _most_alarming(inspection)
+    x1, y1, x2, y2 = (round(edge) for edge in box)
+    side = max(round(_AROUND * max(x2 - x1, y2 - y1)), _LEAST_SIDE)
+    left = int(np.clip((x1 + x2 - side) // 2, 0, max(variant.scan.width - side, 0)))
+    top = int(np.clip((y1 + y2 - side) // 2, 0, max(variant.scan.height - side, 0)))
+    shown = np.ascontiguousarray(display_pixels(variant.scan)[top : top + side, left : left + side, ::-1])
+    scale = PICTURE_SIDE / max(shown.shape[:2])
+    shown = np.asarray(
+        cv2.resize(shown, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), dtype=np.uint8
+    )
+    corners = [
+        round((edge - start) * scale) for edge, start in ((x1, left), (y1, top), (x2, left), (y2, top))
+    ]
+    cv2.rectangle(shown, corners[:2], corners[2:], _MARK, 1)
+    return bytes(cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes())
+
+
+def _most_alarming(inspection: Inspection) -> tuple[float, float, float, float]:
+    """Box of the best item, or of the map's greatest cell where that is greater."""
+    boxes, _, scores = _items(inspection.findings)
+    cells = inspection.anomaly_map
+    if cells is not None and (not len(scores) or cells.max() > scores.max()):
+        y, x = divmod(int(cells.argmax()), cells.shape[1])
+        return (x - 2.0) * CELL, (y - 2.0) * CELL, (x + 3.0) * CELL, (y + 3.0) * CELL
+    if not len(scores):
+        return 0.0, 0.0, float(inspection.width), float(inspection.height)
+    x1, y1, x2, y2 = boxes[int(scores.argmax())].tolist()
+    return x1, y1, x2, y2

@@ -1,6 +1,7 @@
 """The figures of projections as tables of Markdown, which a terminal shows as well as a model's card."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from cargosight_training.evaluation.anomaly_figures import MapFigures
 from cargosight_training.evaluation.intervals import Rate, wilson
@@ -22,14 +23,26 @@ def share(rate: Rate) -> str:
     return f"{rate.value:.0%} ({rate.count}/{rate.of}, {low:.0%} to {high:.0%})"
 
 
-def tables(figures: ProjectionFigures, origin: str) -> str:
-    """All tables, with what they count in words.
+@dataclass(frozen=True)
+class Table:
+    """One table, as text.
+
+    Attributes:
+        head: of its columns.
+        rows: cells, as many as the head.
+    """
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def words(figures: ProjectionFigures, origin: str) -> list[str]:
+    """What was counted, in sentences.
 
     Args:
         figures: from `figures.figures`.
         origin: of the clean scans, `real` or `simulated`.
     """
-    points = [point for point in figures.points if point.enough]
     left_out = [f"{point.wanted_pfa:.0%}" for point in figures.points if not point.enough]
     lines = [
         f"{figures.clean} clean {origin} scans in {figures.groups} groups, {figures.placed} threats projected of "
@@ -38,22 +51,33 @@ def tables(figures: ProjectionFigures, origin: str) -> str:
     ]
     if left_out:
         lines.append(f"Too few clean scans for a false-alarm rate of {' and '.join(left_out)}.")
-    lines += ["", *_costs(points), "", *_found(points), "", *_named(points)]
-    if figures.maps:
-        lines += ["", *_maps(figures.maps)]
+    return lines
+
+
+def tables(figures: ProjectionFigures) -> list[Table]:
+    """What the alarms cost, what is found, what is named, and the map by itself."""
+    points = [point for point in figures.points if point.enough]
+    made = [_costs(points), _found(points), _named(points)] if points else []
+    return [*made, _maps(figures.maps)] if figures.maps else made
+
+
+def markdown(figures: ProjectionFigures, origin: str) -> str:
+    """All of it as Markdown; the arguments are those of `words`."""
+    lines = words(figures, origin)
+    for table in tables(figures):
+        lines += ["", _line(table.head), _line(["---"] * len(table.head)), *map(_line, table.rows)]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
-    head = list(head)
-    return [_line(head), _line(["---"] * len(head)), *(_line(row) for row in rows)]
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
+    return Table(tuple(head), tuple(tuple(row) for row in rows))
 
 
 def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _costs(points: list[AtPoint]) -> list[str]:
+def _costs(points: list[AtPoint]) -> Table:
     head = ["alarms at a wanted rate of", *(f"{point.wanted_pfa:.0%}" for point in points)]
     rows = (
         ("clean scans, cross-fitted", "clean"),
@@ -66,14 +90,14 @@ def _costs(points: list[AtPoint]) -> list[str]:
     return _table(head, ([name, *(share(getattr(point, key)) for point in points)] for name, key in rows))
 
 
-def _found(points: list[AtPoint]) -> list[str]:
+def _found(points: list[AtPoint]) -> Table:
     head = ["threats found", *(f"at {point.wanted_pfa:.0%} false alarms" for point in points)]
     return _table(
         head, ([kind, *(share(point.threats[kind].found) for point in points)] for kind in _kinds(points))
     )
 
 
-def _named(points: list[AtPoint]) -> list[str]:
+def _named(points: list[AtPoint]) -> Table:
     head = [
         "",
         *(f"{what} at {point.wanted_pfa:.0%}" for point in points for what in ("named", "by the map")),
@@ -94,10 +118,10 @@ def _named(points: list[AtPoint]) -> list[str]:
 
 def _kinds(points: list[AtPoint]) -> list[str]:
     """Kinds of threat of which there is one."""
-    return [kind for kind in points[0].threats if points[0].threats[kind].found.of] if points else []
+    return [kind for kind in points[0].threats if points[0].threats[kind].found.of]
 
 
-def _maps(maps: dict[str, MapFigures]) -> list[str]:
+def _maps(maps: dict[str, MapFigures]) -> Table:
     head = ["the map of the unusual alone", "threats", "image AUROC", "AUPRO at 30 %"]
     return _table(
         head,

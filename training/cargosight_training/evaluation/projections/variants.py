@@ -1,8 +1,8 @@
 """Clean scans of cargo, and the same scans with one thing projected into each.
 
-A scan gives itself; several *threats*, each family in turn; a *nothing*, which goes through the same code with no areal
-density; and a *look-alike*, which is harmless. Every thing is built for this scan alone, from a seed that no training
-run uses, at the scale that the height of the cargo box says.
+A scan gives itself and several *threats*, each family in turn; every third one also a *nothing*, which goes through the
+same code with no areal density, and a *look-alike*, which is harmless. Every thing is built for this scan alone, from
+a seed that no training run uses, at the scale that the height of the cargo box says.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,6 +38,8 @@ Role = Literal["clean", "threat", "nothing", "lookalike"]
 
 PLAIN_VISIBILITY, LEAST_VISIBILITY = 5.0, 1.0
 """Two of three threats are put where they stand out by 5 or more, the third where it does by 1 or more."""
+HARMLESS_EVERY = 3
+"""One scan in so many is also given nothing, and a look-alike: each costs an inspection."""
 METALS = frozenset({ALUMINIUM, STEEL, IRON, COPPER, BRASS, TIN, LEAD, TUNGSTEN, URANIUM})
 """Materials that make a thing metallic where they are half of its mass or more."""
 _BOX_HEIGHT_MM = 2500.0
@@ -123,9 +125,11 @@ def variants(
             family = families[number % len(families)]
             least = LEAST_VISIBILITY if turn % 3 == 2 else PLAIN_VISIBILITY
             yield from studio.made("threat", family, THREATS, turn, least)
-        family = families[row % len(families)]
+        if row % HARMLESS_EVERY:
+            continue
+        family = families[row // HARMLESS_EVERY % len(families)]
         yield from studio.made("nothing", family, THREATS, threats, LEAST_VISIBILITY)
-        harmless = list(LOOKALIKES)[row % len(LOOKALIKES)]
+        harmless = list(LOOKALIKES)[row // HARMLESS_EVERY % len(LOOKALIKES)]
         yield from studio.made("lookalike", harmless, LOOKALIKES, threats + 1, LEAST_VISIBILITY)
 
 
