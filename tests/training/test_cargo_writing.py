@@ -146,3 +146,18 @@ sys.exit(simulate.run(parser.parse_args(words)))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "images" / "00000.tif").is_file()
+
+
+@pytest.mark.parametrize("form", ["png", "jpeg"])
+def test_pictures_are_what_a_console_shows(tmp_path: Path, form: str) -> None:
+    write_containers(
+        tmp_path, count=1, seed=9, settings=SMALL, threats=THREATS, lookalikes=LOOKALIKES, form=form
+    )
+    (image,) = read_coco(tmp_path / ANNOTATIONS).images
+    scan = read_scan(image.path, ReadOptions(subject="cargo"))
+    assert scan.kind == "display_grey"
+    shown = simulate_container(9, 0, SMALL, threats=THREATS, lookalikes=LOOKALIKES).transmission[:, :, 0]
+    off = np.abs(scan.pixels / 255.0 - np.clip(shown, 0.0, 1.0))
+    assert off.mean() < 0.02
+    if form == "png":
+        assert off.max() <= 0.5 / 255.0 + 1e-6

@@ -17,7 +17,7 @@ from cargosight_training.simulation.cargo import writing as container_files
 from cargosight_training.simulation.cargo.threats import LOOKALIKES, THREATS
 
 SUMMARY = "simulate scans of bags or of cargo, with boxes"
-_BAGGAGE_ONLY = ("format", "size", "classes", "clean_share", "grey_share")
+_BAGGAGE_ONLY = ("size", "classes", "clean_share", "grey_share")
 _CONTAINER_ONLY = ("families", "vehicles", "empty_share", "threat_share")
 
 
@@ -27,17 +27,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--count", type=int, default=20, metavar="N", help="how many scans (default: 20)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="number of the series (default: 0)")
     parser.add_argument("--out", type=path_argument, required=True, metavar="DIR", help="folder to write to")
+    parser.add_argument(
+        "--format",
+        choices=("png", "jpeg", "tiff"),
+        help="8-bit pictures as a scanner shows them, or 16-bit transmission at two energies "
+        "(default: png for bags, tiff for containers)",
+    )
     _add_baggage(parser.add_argument_group("baggage"))
     _add_container(parser.add_argument_group("container"))
 
 
 def _add_baggage(group: argparse._ArgumentGroup) -> None:
     defaults = BagSettings()
-    group.add_argument(
-        "--format",
-        choices=("png", "jpeg", "tiff"),
-        help="the picture of a scanner, or 16-bit transmission at two energies (default: png)",
-    )
     group.add_argument("--size", metavar="WxH", help="pixels of every scan (default: varied, about 640x480)")
     group.add_argument(
         "--classes",
@@ -141,6 +142,7 @@ def _containers(args: argparse.Namespace, bar: Progress) -> tuple[Path, DataSet]
         settings=settings,
         threats=THREATS,
         lookalikes=LOOKALIKES,
+        form=args.format or "tiff",
         done=bar.advance,
     )
     return args.out / container_files.ANNOTATIONS, dataset

@@ -90,8 +90,8 @@ def set_up(config: MachineConfig) -> Machine:
 def _natural_precision(kind: str) -> str:
     """Return bf16 where the device has instructions for it, fp32 elsewhere.
 
-    One training step of a frozen Lite0 on 16 pictures of 320 px took 30 CPU-seconds in bf16 on a processor of AVX2 alone,
-    where it is emulated, and 2 in fp32.
+    One training step of a frozen Lite0 on 16 pictures of 320 px took 30 CPU-seconds in bf16 on a processor of AVX2
+    alone, where it is emulated, and 2 in fp32.
     """
     if kind == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"

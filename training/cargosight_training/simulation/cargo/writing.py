@@ -1,10 +1,15 @@
-"""Series of simulated cargo scans as files: two-page 16-bit TIFF, with boxes, masks and truth as COCO JSON."""
+"""Series of simulated cargo scans as files, with boxes, masks and truth as COCO JSON.
+
+As raw counts they are 16-bit TIFFs with a page for each energy; as pictures what a vendor's console shows: the more
+penetrating energy in 8-bit grey, linear up to its air level.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -20,6 +25,7 @@ from cargosight_training.simulation.writing import begin_series, encode_counts
 
 SOURCE = "simulated-cargo"
 ANNOTATIONS = "container.json"
+_SUFFIXES = {"tiff": ".tif", "png": ".png", "jpeg": ".jpg"}
 _NOTHING_SOUGHT = "threat"  # COCO needs a category; with no builders no class is labelled
 
 
@@ -31,9 +37,10 @@ def write_containers(
     settings: ContainerSettings | None = None,
     threats: Mapping[str, Builder],
     lookalikes: Mapping[str, Builder],
+    form: str = "tiff",
     done: Callable[[], None] | None = None,
 ) -> DataSet:
-    """Simulate `count` scans into `out/images/NNNNN.tif` and their truth into `out/container.json`.
+    """Simulate `count` scans into `out/images/NNNNN.*` and their truth into `out/container.json`.
 
     Each image's row carries `truth`, look-alikes among it; each annotation carries the mask as run lengths and what
     is known of the threat.
@@ -45,6 +52,7 @@ def write_containers(
         settings: what scans are made.
         threats: builders by class name; with none, the file labels no class.
         lookalikes: builders by name.
+        form: `tiff`, `png` or `jpeg`.
         done: called after each scan.
 
     Raises:
@@ -55,13 +63,20 @@ def write_containers(
     images = []
     for index in range(count):
         scan = simulate_container(seed, index, settings, threats=threats, lookalikes=lookalikes)
-        path = folder / f"{index:05d}.tif"
-        path.write_bytes(encode_counts(scan.counts))
+        path = folder / f"{index:05d}{_SUFFIXES[form]}"
+        path.write_bytes(encode_counts(scan.counts) if form == "tiff" else _picture(scan, path.suffix))
         images.append(_boxed(path, scan))
         if done is not None:
             done()
     terms = SourceTerms(SOURCE, labelled=tuple(threats), origin="simulated")
     return write_coco(out / ANNOTATIONS, images, classes, terms)
+
+
+def _picture(scan: SimulatedContainer, suffix: str) -> bytes:
+    grey = np.rint(np.clip(scan.transmission[:, :, 0], 0.0, 1.0) * np.float32(255.0)).astype(np.uint8)
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 90] if suffix == ".jpg" else []
+    encoded: bytes = cv2.imencode(suffix, grey, quality)[1].tobytes()
+    return encoded
 
 
 def run_lengths(mask: npt.NDArray[np.bool_]) -> dict[str, Any]:
