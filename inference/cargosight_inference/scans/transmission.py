@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from cargosight_inference.scans.polarity import polarity_by_noise
 from cargosight_inference.scans.scan import Polarity
 from cargosight_models.errors import ScanError
 
@@ -113,8 +114,13 @@ def find_polarity(counts: npt.NDArray[np.uint16], *, zero_is_white: bool = False
 
     Air surrounds what is scanned. Detector counts are bright in air, and a loaded truck leaves a bright
     strip only on one side, so one bright border is enough for bright air; dark air needs all four borders
-    dark and hardly a bright pixel among them.
+    dark and hardly a bright pixel among them. Before the borders, which blank rows and cut cargo can belie, noise is
+    asked: see `polarity_by_noise`.
     """
+    heard = polarity_by_noise(counts)
+    if heard is not None:
+        end = "bright" if heard == "air_bright" else "dark"
+        return heard, f"polarity {heard} found: the {end} end of the scale has the noise of many photons"
     low, high = np.percentile(_sample(counts), [0.5, 99.5])
     if high > low:
         height, width = counts.shape
