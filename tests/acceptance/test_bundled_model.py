@@ -16,11 +16,7 @@ from tests.acceptance.processes import cargosight
 
 pytestmark = pytest.mark.acceptance
 
-SAMPLES = sorted(
-    path
-    for path in (Path(cargosight_inference.__file__).parent / "samples").iterdir()
-    if path.suffix != ".md"
-)
+SAMPLES = sorted((Path(cargosight_inference.__file__).parent / "samples" / "baggage").iterdir())
 POINTS = {"pfa=0.01", "pfa=0.05", "pfa=0.1"}
 LARGEST_BYTES = 12_000_000
 LOW = 0.05
@@ -115,7 +111,7 @@ def test_its_card_names_every_class_and_what_it_was_measured_with(contract: Cont
 
 
 def test_every_sample_gives_an_inspection(tmp_path: Path) -> None:
-    run = cargosight("inspect", SAMPLES[0].parent, "--json", "--out", "out", cwd=tmp_path)
+    run = cargosight("inspect", SAMPLES[0].parent, "--model", NAME, "--json", "--out", "out", cwd=tmp_path)
     found = [json.loads(line) for line in run.lines]
     assert sorted(one["path"] for one in found) == [str(path) for path in SAMPLES]
     for one in found:
@@ -129,7 +125,7 @@ def test_every_sample_gives_an_inspection(tmp_path: Path) -> None:
 def test_a_stricter_point_refers_no_more(tmp_path: Path) -> None:
     counts = []
     for point in sorted(POINTS):
-        words = ("inspect", SAMPLES[0].parent, "--json", "--operating-point", point)
+        words = ("inspect", SAMPLES[0].parent, "--model", NAME, "--json", "--operating-point", point)
         counts.append(
             sum(len(json.loads(line)["findings"]) for line in cargosight(*words, cwd=tmp_path).lines)
         )
@@ -138,7 +134,7 @@ def test_a_stricter_point_refers_no_more(tmp_path: Path) -> None:
 
 def test_each_in_a_process_of_its_own_as_all_in_one(tmp_path: Path) -> None:
     """Nothing is left behind by the scan before."""
-    words = ("inspect", "--json", "--threshold", str(LOW))
+    words = ("inspect", "--model", NAME, "--json", "--threshold", str(LOW))
     together = cargosight(*words, *SAMPLES, cwd=tmp_path).lines
     alone = [cargosight(*words, path, cwd=tmp_path).lines[0] for path in SAMPLES]
     assert [untimed(line) for line in alone] == [untimed(line) for line in together]
