@@ -18,6 +18,8 @@ ANOMALY = "anomaly"
 """The label of a place that is unlike normal cargo and belongs to no class."""
 DENSE_REGION = "dense_region"
 """The label of a dense compact region: possible shielding, and as possibly an engine or a coil."""
+UNLIKE_DECLARED = "unlike_declared"
+"""The label of a scan that is atypical of the heading it was declared as."""
 
 FindingKind = Literal["item", "anomaly", "dense", "declared"]
 KINDS: tuple[FindingKind, ...] = get_args(FindingKind)
@@ -25,7 +27,7 @@ KINDS: tuple[FindingKind, ...] = get_args(FindingKind)
 LABELS: Mapping[FindingKind, tuple[str, ...]] = {
     "anomaly": (ANOMALY,),
     "dense": (DENSE_REGION,),
-    "declared": ("declared_empty_looks_loaded", "declared_loaded_looks_empty"),
+    "declared": ("declared_empty_looks_loaded", "declared_loaded_looks_empty", UNLIKE_DECLARED),
 }
 """The labels of each kind but `item`, whose labels are the classes of the model."""
 

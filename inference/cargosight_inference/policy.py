@@ -3,18 +3,18 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from cargosight_inference.findings import FindingKind, Findings
+from cargosight_inference.findings import UNLIKE_DECLARED, FindingKind, Findings
 from cargosight_inference.inspection import Decision
 from cargosight_models.errors import ConfigurationError, nearest_spelling
 from cargosight_models.strict_yaml import read_yaml
 
-_SWITCHES = ("refer_anomalies", "refer_dense_regions", "refer_declared")
+_SWITCHES = ("refer_anomalies", "refer_dense_regions", "refer_declared", "refer_unlike_declared")
 _KEYS = ("refer_classes", *_SWITCHES, "refer_opaque_above")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """Which findings refer; the default refers every one of them but dense regions.
+    """Which findings refer; the default refers every one of them but dense regions and what is unlike its heading.
 
     Thresholds are no part of it: a finding has already reached its class's threshold.
 
@@ -23,7 +23,9 @@ class Policy:
         refer_anomalies: whether an anomaly refers.
         refer_dense_regions: whether a dense compact region refers by itself. Not by default: shielding looks so, and so
             do engines, gearboxes and coils of steel, of which many a load is made.
-        refer_declared: whether a load that contradicts its declaration refers.
+        refer_declared: whether a box that looks empty though a load was declared, or the reverse, refers.
+        refer_unlike_declared: whether a load that is atypical of its heading refers. Not by default: by the rule that
+            calls it so, one in twenty of those that are as declared is atypical.
         refer_opaque_above: share of the cargo box that could not be penetrated from which a load refers, in [0, 1]; 1
             never does. The default is a twentieth: behind less there is room for little.
     """
@@ -32,6 +34,7 @@ class Policy:
     refer_anomalies: bool = True
     refer_dense_regions: bool = False
     refer_declared: bool = True
+    refer_unlike_declared: bool = False
     refer_opaque_above: float = 0.05
 
     def __post_init__(self) -> None:
@@ -46,9 +49,9 @@ class Policy:
     def read(cls, path: str | Path) -> "Policy":
         """Read a policy from YAML.
 
-        The keys are `refer_classes` (`all` or a list of names), `refer_anomalies`, `refer_dense_regions` and
-        `refer_declared` (`true` or `false`), and `refer_opaque_above` (a share); one that is not named keeps its
-        default.
+        The keys are `refer_classes` (`all` or a list of names), `refer_anomalies`, `refer_dense_regions`,
+        `refer_declared` and `refer_unlike_declared` (`true` or `false`), and `refer_opaque_above` (a share); one that
+        is not named keeps its default.
 
         Raises:
             ConfigurationError: the file cannot be read, or has an unknown key or a wrong value.
@@ -124,6 +127,8 @@ class Policy:
     def _refers(self, label: str, kind: FindingKind) -> bool:
         if kind == "item":
             return self.refer_classes is None or label in self.refer_classes
+        if label == UNLIKE_DECLARED:
+            return self.refer_unlike_declared
         return {
             "anomaly": self.refer_anomalies,
             "dense": self.refer_dense_regions,

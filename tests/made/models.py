@@ -99,6 +99,37 @@ def make_embedding_model(path: Path) -> Path:
     return path
 
 
+def make_cargo_model(path: Path, *, name: str = "loads") -> Path:
+    """Write a blob model of radiographs in tiles with a further output `embedding` (N, 6).
+
+    It holds mean and mean square of the three input planes over windows of a tile.
+    """
+    tiles = InputContract(shapes=((128, 192),), colour="radiograph", resize="tiles", overlap=32)
+    contract = blob_contract(
+        name=name,
+        subject="cargo",
+        kinds=("transmission", "display_grey"),
+        input=tiles,
+        outputs=("boxes", "scores", "embedding"),
+    )
+    model = onnx.load(make_blob_model(path, contract=contract))
+    del model.metadata_props[:]
+    node = helper.make_node
+    model.graph.node.extend(
+        [
+            node("Mul", ["means", "means"], ["squares"]),
+            node("Concat", ["means", "squares"], ["moments"], axis=1),
+            node("GlobalAveragePool", ["moments"], ["pooled"]),
+            node("Flatten", ["pooled"], ["embedding"]),
+        ]
+    )
+    model.graph.output.append(helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", 6]))
+    helper.set_model_props(model, {METADATA_KEY: contract.to_json()})
+    onnx.checker.check_model(model, full_check=True)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
 def write_points(path: Path, thresholds: Mapping[str, float], classes: tuple[str, ...]) -> Sidecar:
     """Write operating points beside a model file: name -> one threshold for all classes."""
     points = tuple(
