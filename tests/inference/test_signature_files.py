@@ -71,6 +71,7 @@ def test_what_could_not_be_read_again_is_not_written(tmp_path):
         ({"steel": np.ones((3, 4, 2), np.float32)}, "expected float32 \\(h, w\\)"),
         ({"steel": np.ones(4, np.float32)}, "expected"),
         ({"steel": np.ones((3, 4), np.uint8)}, "expected float32"),
+        ({"steel": np.ones((3, 4), np.int64)}, "'steel' is no float32 \\(h, w\\) in g/cm2"),
         ({"steel": np.full((3, 4), np.nan, np.float32)}, "spans nan"),
         ({"steel": np.full((3, 4), np.inf, np.float32)}, "to inf"),
         ({"steel": np.full((3, 4), -1.0, np.float32)}, "spans -1"),

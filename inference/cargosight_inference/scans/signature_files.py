@@ -130,7 +130,10 @@ def _material(name: str) -> Material:
 def _load(name: str, data: bytes) -> Plane:
     if not data.startswith(np.lib.format.MAGIC_PREFIX):
         raise ScanError(f"the entry {name!r} is no array; write it with write_signature")
-    header = npy_header(data)
+    try:
+        header = npy_header(data)
+    except ScanError as error:
+        raise ScanError(f"{name!r} is no float32 (h, w) in g/cm2: {error}") from error
     if header.dtype.kind != "f" or len(header.shape) != 2:
         raise ScanError(f"{name!r} is {header.dtype.name} {header.shape}; expected float32 (h, w) in g/cm2")
     if math.prod(header.shape) > MOST_PIXELS:

@@ -7,6 +7,7 @@ import math
 import os
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -162,7 +163,8 @@ def _read(arguments: argparse.Namespace) -> Scan:
         energies = tuple(float(part) for part in arguments.energies.split(","))
     except ValueError:
         energies = ()
-    if len(energies) != scan.pixels.shape[2]:
+    falling = all(first > second for first, second in pairwise(energies))
+    if len(energies) != scan.pixels.shape[2] or not falling:
         raise UsageError(
             f"--energies is {arguments.energies!r}, the scan has {scan.pixels.shape[2]} channels; expected the MV of "
             "each, the higher first, such as 6,4"
