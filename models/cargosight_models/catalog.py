@@ -98,14 +98,28 @@ def install_model(path: str | Path, name: str, *, replace: bool = False) -> Mode
     Raises:
         CatalogError: the file fails a check, the name is malformed or taken, or the cache cannot be written.
     """
-    if not _NAME.fullmatch(name) or name.lower().endswith(".onnx"):
-        raise CatalogError(
-            f"a model cannot be called {name!r}; use letters, digits, dots, dashes and underscores"
-        )
+    target = free_place(name, replace=replace)
     source = Path(path)
     if source.suffix.lower() != ".onnx":
         raise CatalogError(f"{source} is not named as a model file; expected a path that ends in .onnx")
     model = find_model(source)
+    try:
+        _copy_whole(model, name, target)
+    except OSError as error:
+        raise CatalogError(f"the model could not be installed into {target}: {error}") from error
+    return find_model(name)
+
+
+def free_place(name: str, *, replace: bool = False) -> Path:
+    """Return the folder into which a model of that name would be installed.
+
+    Raises:
+        CatalogError: the name is malformed or taken.
+    """
+    if not _NAME.fullmatch(name) or name.lower().endswith(".onnx"):
+        raise CatalogError(
+            f"a model cannot be called {name!r}; use letters, digits, dots, dashes and underscores"
+        )
     if (BUNDLED / name / f"{name}.onnx").is_file():
         raise CatalogError(f"the name {name!r} belongs to a bundled model; choose another")
     target = cache_folder() / name
@@ -113,11 +127,7 @@ def install_model(path: str | Path, name: str, *, replace: bool = False) -> Mode
         raise CatalogError(
             f"a model called {name!r} is already installed in {target}; choose another name or use --replace"
         )
-    try:
-        _copy_whole(model, name, target)
-    except OSError as error:
-        raise CatalogError(f"the model could not be installed into {target}: {error}") from error
-    return find_model(name)
+    return target
 
 
 def _copy_whole(model: ModelFile, name: str, target: Path) -> None:

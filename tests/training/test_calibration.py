@@ -158,7 +158,9 @@ class TestCommand:
         (site / "clean" / "00.png").write_bytes(b"no scan")
         command = ["calibrate", str(model), "--clean", str(site / "clean"), "--pfa"]
         assert main([*command, "0.01"]) == 2
-        assert "63 clean scans were read" in capsys.readouterr().err
+        said = capsys.readouterr()
+        assert "63 clean scans were read" in said.err
+        assert "1 files could not be read" in said.out
         assert not sidecar_path(model).exists()
         assert main([*command, "0.05"]) == 0
         assert "1 files could not be read" in capsys.readouterr().out
@@ -168,3 +170,12 @@ class TestCommand:
         (site / "empty").mkdir()
         assert main(["calibrate", str(model), "--clean", str(site / "empty")]) == 2
         assert "0 clean scans were read" in capsys.readouterr().err
+
+    def test_a_name_that_cannot_be_is_told_before_scans_are_read(self, site, capsys, monkeypatch):
+        monkeypatch.setenv("CARGOSIGHT_HOME", str(site / "cache"))
+        model = make_blob_model(site / "mine.onnx")
+        (site / "empty").mkdir()
+        command = ["calibrate", str(model), "--clean", str(site / "empty"), "--name"]
+        for name, sentence in (("bad/name", "cannot be called"), ("baggage", "belongs to a bundled model")):
+            assert main([*command, name]) == 2
+            assert sentence in capsys.readouterr().err

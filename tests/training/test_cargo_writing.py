@@ -105,16 +105,20 @@ def _run(*words: str) -> int:
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = str(tmp_path / "cargo")
     words = ("container", "--count", "2", "--seed", "2", "--out", out, "--vehicles", "air pallet, uld")
-    assert _run(*words, "--families", "cartons", "--empty-share", "0") == 0
+    assert _run(*words, "--families", "cartons", "--empty-share", "0", "--energies", "9,4") == 0
     assert "2 simulated scans" in capsys.readouterr().out
     document = json.loads((tmp_path / "cargo" / ANNOTATIONS).read_text())
     assert {row["truth"]["vehicle"] for row in document["images"]} <= {"air pallet", "uld"}
     assert [row["truth"]["families"] for row in document["images"]] == [["cartons"], ["cartons"]]
+    assert [row["truth"]["megavolts"] for row in document["images"]] == [[9.0, 4.0], [9.0, 4.0]]
     with pytest.raises(UsageError, match="exists already"):
         _run(*words)
     other = str(tmp_path / "other")
     with pytest.raises(UsageError, match="unknown kind of cargo 'sack'"):
         _run("container", "--out", other, "--families", "sack")
+    for energies in ("4,6", "6", "6,x", "30,6", "6,nan"):
+        with pytest.raises(UsageError, match="expected two from 25 down to 1 MV"):
+            _run("container", "--out", other, "--energies", energies)
     with pytest.raises(UsageError, match="0 scans were asked for; expected 1 or more"):
         _run("container", "--out", other, "--count", "0")
     with pytest.raises(UsageError, match="--size does not go with `simulate container`"):

@@ -11,7 +11,7 @@ from cargosight_inference.inspection import Inspection
 from cargosight_inference.inspector import Inspector
 from cargosight_inference.pipeline import inspect_many
 from cargosight_inference.progress import Progress
-from cargosight_models.catalog import ModelFile, find_model, install_model, list_models
+from cargosight_models.catalog import ModelFile, find_model, free_place, install_model, list_models
 from cargosight_models.errors import UsageError
 from cargosight_models.operating_points import OperatingPoint, Sidecar, sidecar_path
 
@@ -64,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
     _check_may_write(model, args)
     check_arguments(args.clean)
     clean, unreadable = _score(args)
+    if unreadable:
+        sys.stdout.write(f"{unreadable} files could not be read and were left out\n")
     points = calibrate(clean, args.pfa, data=f"{len(clean)} clean scans of {args.site}")
     if args.name is not None:
         model = install_model(model.path, args.name, replace=args.replace)
@@ -71,15 +73,14 @@ def run(args: argparse.Namespace) -> int:
     Sidecar(model.sha256, points, default=points[0].name).write(path)
     for point in points:
         sys.stdout.write(_line(point))
-    if unreadable:
-        sys.stdout.write(f"{unreadable} files could not be read and were left out\n")
     sys.stdout.write(f"wrote {path}\n")
     return 0
 
 
 def _check_may_write(model: ModelFile, args: argparse.Namespace) -> None:
-    """Refuse to replace points unasked, before any scan is read."""
+    """Refuse a name that is taken, and to replace points unasked, before any scan is read."""
     if args.name is not None:
+        free_place(args.name, replace=args.replace)
         return
     if any(one.path == model.path.absolute() and one.origin == "bundled" for one in list_models()):
         raise UsageError(

@@ -18,7 +18,7 @@ from cargosight_training.simulation.cargo.threats import LOOKALIKES, THREATS
 
 SUMMARY = "simulate scans of bags or of cargo, with boxes"
 _BAGGAGE_ONLY = ("size", "classes", "clean_share", "grey_share")
-_CONTAINER_ONLY = ("families", "vehicles", "empty_share", "threat_share")
+_CONTAINER_ONLY = ("families", "vehicles", "energies", "empty_share", "threat_share")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,6 +71,11 @@ def _add_container(group: argparse._ArgumentGroup) -> None:
         "--vehicles",
         metavar="NAME,NAME",
         help=f"kinds of vehicle to draw from (default: all: {', '.join(defaults.vehicles)})",
+    )
+    group.add_argument(
+        "--energies",
+        metavar="MV,MV",
+        help="of both channels, the more penetrating first, such as 9,4 (default: 6,4 or 9,6 drawn for each scan)",
     )
     group.add_argument(
         "--empty-share",
@@ -132,6 +137,7 @@ def _containers(args: argparse.Namespace, bar: Progress) -> tuple[Path, DataSet]
     settings = ContainerSettings(
         families=defaults.families if args.families is None else _names(args.families),
         vehicles=defaults.vehicles if args.vehicles is None else _names(args.vehicles),
+        megavolts=defaults.megavolts if args.energies is None else (_energies(args.energies),),
         empty_share=defaults.empty_share if args.empty_share is None else args.empty_share,
         threat_share=defaults.threat_share if args.threat_share is None else args.threat_share,
     )
@@ -150,6 +156,18 @@ def _containers(args: argparse.Namespace, bar: Progress) -> tuple[Path, DataSet]
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _energies(text: str) -> tuple[float, float]:
+    try:
+        high, low = (float(part) for part in text.split(","))
+    except ValueError:
+        high, low = 0.0, 0.0
+    if not 25.0 >= high > low >= 1.0:
+        raise UsageError(
+            f"the energies are {text!r}; expected two from 25 down to 1 MV, the more penetrating first, such as 6,4"
+        )
+    return high, low
 
 
 def _size(text: str | None) -> tuple[int, int] | None:
