@@ -12,8 +12,9 @@ from cargosight_models.geometry import FloatArray
 
 LEAST_REFERENCES = 8
 """Groups of references under which a heading gives no number: of 7 the least typicality there can be is 1 / 8."""
-NEIGHBOURS = 3
-"""How many of a heading's nearest references a scan's distance to it is the mean of."""
+NEIGHBOURS = 2
+"""How many of a heading's nearest groups a scan's distance is the mean of: one wrong reference does not make typical
+all that is like it."""
 
 Distances = npt.NDArray[np.float64]
 
@@ -39,7 +40,7 @@ class Nearness:
 
     Attributes:
         heading: its name.
-        distance: to its nearest references, 0 or more; a standard deviation of the gallery has the length 1.
+        distance: to its nearest references, between unit vectors: 0 for the same, 1.41 for nothing in common.
         typicality: share of the heading's own references that are as far from the others or farther, in (0, 1].
         references: how many it has.
     """
@@ -102,11 +103,10 @@ class Gallery:
                 f"the scan's embedding is {embedding.shape}, the gallery's are {self.embeddings.shape[1:]}; build the "
                 "gallery again with this model"
             )
-        place = self._metric.place(embedding[None])
         found = []
         for heading, own in self._own_distances.items():
             rows = self._rows(heading)
-            apart = np.linalg.norm(self._metric.places[rows] - place, axis=1)
+            apart = np.linalg.norm(self.embeddings[rows] - embedding, axis=1)
             distance = _nearest(apart, np.array([self.references[row].group for row in rows]))
             typicality = (1 + int((own >= distance).sum())) / (1 + len(own))
             found.append(Nearness(heading, distance, typicality, len(rows)))
@@ -153,16 +153,12 @@ class Gallery:
         return len({self.references[row].group for row in self._rows(heading)})
 
     @cached_property
-    def _metric(self) -> "_Metric":
-        return _Metric.of(self.embeddings)
-
-    @cached_property
     def _own_distances(self) -> Mapping[str, Distances]:
         """Distance of each reference to its heading without its own group, by heading with enough of them."""
         found = {}
         for heading in self.comparable():
             rows = self._rows(heading)
-            places = self._metric.places[rows]
+            places = self.embeddings[rows]
             groups = np.array([self.references[row].group for row in rows])
             own = []
             for place, group in zip(places, groups, strict=True):
@@ -176,32 +172,3 @@ def _nearest(apart: Distances, groups: npt.NDArray[np.str_]) -> float:
     """Mean distance to the nearest groups of references, each at its nearest scan."""
     best = [apart[groups == group].min() for group in np.unique(groups)]
     return float(np.sort(best)[:NEIGHBOURS].mean())
-
-
-@dataclass(frozen=True, eq=False)
-class _Metric:
-    """The space in which references are compared: every number of an embedding in standard deviations.
-
-    Channels of a network differ in scale by orders of magnitude, and the loudest would decide alone.
-
-    Attributes:
-        mean: (D,) of the references.
-        scale: (D,) by which a number is divided.
-        places: float64 (N, D) of the references.
-    """
-
-    mean: npt.NDArray[np.float64]
-    scale: npt.NDArray[np.float64]
-    places: npt.NDArray[np.float64]
-
-    @classmethod
-    def of(cls, embeddings: FloatArray) -> "_Metric":
-        """Return the space of a gallery."""
-        exact = embeddings.astype(np.float64)
-        mean, spread = exact.mean(axis=0), exact.std(axis=0)
-        scale = np.maximum(spread, 1e-9) * np.sqrt(exact.shape[1])
-        return cls(mean, scale, (exact - mean) / scale)
-
-    def place(self, embeddings: FloatArray) -> npt.NDArray[np.float64]:
-        """Return where embeddings (M, D) lie."""
-        return (embeddings - self.mean) / self.scale

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from cargosight_models.errors import ConfigurationError
-from cargosight_models.networks.backbones import Backbone, build_backbone
+from cargosight_models.networks.backbones import Backbone, Pyramid, build_backbone
+from cargosight_models.networks.embedding import pooled
 from cargosight_models.networks.head import DecoupledHead, distances_to_boxes, location_grid
 from cargosight_models.networks.neck import PathAggregation
 from cargosight_models.networks.radiograph import AnomalyHead, RadiographTone
@@ -86,10 +87,17 @@ class Detector(nn.Module):
 
     def features(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(N, 3, H, W) in [0, 1] to the maps at strides 8, 16 and 32 that the head reads."""
-        maps: tuple[Tensor, Tensor, Tensor] = self.neck(
-            self.backbone((self.tone(image) - self.mean) / self.std)
-        )
+        maps: tuple[Tensor, Tensor, Tensor] = self.neck(self.backbone_maps(image))
         return maps
+
+    def backbone_maps(self, image: Tensor) -> Pyramid:
+        """(N, 3, H, W) in [0, 1] to the backbone's own maps at strides 8, 16 and 32."""
+        maps: Pyramid = self.backbone((self.tone(image) - self.mean) / self.std)
+        return maps
+
+    def embedding(self, image: Tensor) -> Tensor:
+        """(N, 3, H, W) in [0, 1] to (N, D) float32: what each picture looks like as a whole, see `embedding.pooled`."""
+        return pooled(self.backbone_maps(image))
 
     def freeze_stages(self, count: int, *, depthwise: bool = False) -> None:
         """Keep the first ``count`` backbone stages as they are and thaw the rest.

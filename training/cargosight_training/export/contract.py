@@ -39,7 +39,7 @@ def make_contract(
         subject=config.subject,
         kinds=tuple(config.kinds),
         classes=classes,
-        outputs=("boxes", "scores", *(("anomaly_map",) if config.model.anomaly else ())),
+        outputs=_outputs(config),
         input=InputContract(
             shapes=export.shapes,
             stride=STRIDES[-1],
@@ -58,6 +58,11 @@ def make_contract(
         training_data=training_data,
         code_version=code_version(),
     )
+
+
+def _outputs(config: TrainConfig) -> tuple[str, ...]:
+    further = {"anomaly_map": config.model.anomaly, "embedding": config.model.embedding}
+    return ("boxes", "scores", *(name for name, given in further.items() if given))
 
 
 def training_terms(config: TrainConfig, data: DataSet) -> tuple[DataTerms, ...]:

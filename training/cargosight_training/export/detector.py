@@ -60,7 +60,7 @@ def export_detector(
     folded = fold_norms(saved)
     _check_folding(saved, folded)
     round_to_half(folded)
-    model = build_graph(folded, config.export.candidates)
+    model = build_graph(folded, config.export.candidates, embedding=config.model.embedding)
     store_half(model)
     inputs = parity_inputs(contract.input, scans or simulated_scans(contract))
     return write_model(model, contract, path, check=lambda file: check_parity(folded, file, inputs))

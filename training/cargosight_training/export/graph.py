@@ -18,6 +18,7 @@ from torch.export import Dim
 
 from cargosight_models.errors import ExportError, MissingExtraError
 from cargosight_models.networks.detector import Detector
+from cargosight_models.networks.embedding import pooled
 from cargosight_models.networks.head import STRIDES
 
 OPSET = 18
@@ -25,6 +26,8 @@ INPUT = "image"
 OUTPUTS = ("boxes", "scores")
 ANOMALY_MAP = "anomaly_map"
 """The further output of a network that has a map of the unusual, (N, 1, H / 8, W / 8) in [0, 1]."""
+EMBEDDING = "embedding"
+"""The further output where one is asked for, (N, D)."""
 INNER = ("decode/edges", "decode/logits", "decode/chosen")
 """Names of inner values that parity looks at: boxes (N, 4, A) and logits (N, C, A) of all locations before the
 choice, and the locations (N, K) that were chosen."""
@@ -87,33 +90,39 @@ decode (float[N, $classes, H8, W8] logits_8, float[N, $classes, H16, W16] logits
 
 
 class Trunk(nn.Module):
-    """Backbone, neck and heads: three maps of logits, three of edge distances, and the map of the unusual if any."""
+    """Backbone, neck and heads: three maps of logits, three of edge distances, and the outputs of `_further`."""
 
-    def __init__(self, detector: Detector) -> None:
+    def __init__(self, detector: Detector, *, embedding: bool = False) -> None:
         super().__init__()
         self.detector = detector
+        self.embedding = embedding
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """(N, 3, H, W) in [0, 1] to (N, C, h, w) logits and (N, 4, h, w) distances in strides, each by level."""
-        maps = self.detector.features(image)
+        below = self.detector.backbone_maps(image)
+        maps = self.detector.neck(below)
         levels = [self.detector.head.at_level(level, x) for level, x in enumerate(maps)]
-        found = tuple(logits for logits, _ in levels) + tuple(distances for _, distances in levels)
-        if self.detector.anomaly is None:
-            return found
-        return (*found, torch.sigmoid(self.detector.anomaly(maps[0])))
+        found = [logits for logits, _ in levels] + [distances for _, distances in levels]
+        if self.detector.anomaly is not None:
+            found.append(torch.sigmoid(self.detector.anomaly(maps[0])))
+        if self.embedding:
+            found.append(pooled(below))
+        return tuple(found)
 
 
-def build_graph(detector: Detector, candidates: int) -> onnx.ModelProto:
+def build_graph(detector: Detector, candidates: int, *, embedding: bool = False) -> onnx.ModelProto:
     """Return the graph of a detector.
 
     Input `image` float32 (batch, 3, height, width) in [0, 1], height and width multiples of 32; outputs `boxes`
     float32 (batch, K, 4), x1, y1, x2, y2 in input pixels, and `scores` float32 (batch, K, C) in [0, 1], by
-    falling best score; K is `candidates`, or the number of locations where that is smaller; and `anomaly_map`
-    float32 (batch, 1, height / 8, width / 8) in [0, 1] where the detector has one.
+    falling best score; K is `candidates`, or the number of locations where that is smaller; `anomaly_map`
+    float32 (batch, 1, height / 8, width / 8) in [0, 1] where the detector has one; `embedding` float32 (batch, D)
+    where it is asked for.
 
     Args:
         detector: from `fold_norms`.
         candidates: most locations to return, 1 or more.
+        embedding: whether the graph also says what the picture looks like as a whole.
 
     Raises:
         ExportError: torch cannot trace the network.
@@ -122,9 +131,10 @@ def build_graph(detector: Detector, candidates: int) -> onnx.ModelProto:
     if find_spec("onnxscript") is None:
         raise MissingExtraError("train", "the export of a network")
     try:
-        trunk = _trace_trunk(detector, symbolic=False)
+        whole = Trunk(detector, embedding=embedding).eval()
+        trunk = _trace_trunk(whole, symbolic=False)
         if not _is_size_free(trunk):
-            trunk = _trace_trunk(detector, symbolic=True)
+            trunk = _trace_trunk(whole, symbolic=True)
     except (torch.onnx.errors.OnnxExporterError, torch._dynamo.exc.TorchDynamoException) as error:
         raise ExportError(
             f"torch cannot trace the backbone {detector.settings.backbone} into a graph: {error}; choose another"
@@ -134,32 +144,44 @@ def build_graph(detector: Detector, candidates: int) -> onnx.ModelProto:
         compose.add_prefix(trunk, "network/", rename_inputs=False, rename_outputs=False),
         compose.add_prefix(decode, "decode/", rename_inputs=False, rename_outputs=False),
         io_map=[(name, name) for name in _MAPS],
-        outputs=[*OUTPUTS, *_further(detector)],
+        outputs=[*OUTPUTS, *_further(whole)],
     )
-    _describe(model, detector)
+    _describe(model, whole)
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
-def _further(detector: Detector) -> tuple[str, ...]:
-    return () if detector.anomaly is None else (ANOMALY_MAP,)
+def _further(trunk: Trunk) -> dict[str, list[str | int]]:
+    """The outputs beside boxes and scores in their order, with what their sides are called."""
+    found: dict[str, list[str | int]] = {}
+    if trunk.detector.anomaly is not None:
+        found[ANOMALY_MAP] = ["batch", 1, "cell_rows", "cell_columns"]
+    if trunk.embedding:
+        found[EMBEDDING] = ["batch", embedding_size(trunk.detector)]
+    return found
 
 
-def _trace_trunk(detector: Detector, *, symbolic: bool) -> onnx.ModelProto:
+def embedding_size(detector: Detector) -> int:
+    """Return D, the numbers of an embedding."""
+    with torch.no_grad():
+        return detector.embedding(torch.zeros(1, 3, STRIDES[-1], STRIDES[-1])).shape[1]
+
+
+def _trace_trunk(trunk: Trunk, *, symbolic: bool) -> onnx.ModelProto:
     shapes = None
     if symbolic:
         stride = STRIDES[-1]
         shapes = {INPUT: {0: Dim("batch"), 2: stride * Dim("rows"), 3: stride * Dim("columns")}}
     with torch.no_grad():
         program = torch.export.export(
-            Trunk(detector).eval(), (torch.zeros(_TRACED_SIZE),), dynamic_shapes=shapes, strict=False
+            trunk, (torch.zeros(_TRACED_SIZE),), dynamic_shapes=shapes, strict=False
         )
     exported = torch.onnx.export(
         program,
         dynamo=True,
         opset_version=OPSET,
         input_names=(INPUT,),
-        output_names=(*_MAPS, *_further(detector)),
+        output_names=(*_MAPS, *_further(trunk)),
         verbose=False,
     )
     assert exported is not None  # always a program when no file is named
@@ -184,19 +206,17 @@ def _is_size_free(trunk: onnx.ModelProto) -> bool:
     return True
 
 
-def _describe(model: onnx.ModelProto, detector: Detector) -> None:
+def _describe(model: onnx.ModelProto, trunk: Trunk) -> None:
     """Name the dynamic sizes and take out what the tracer noted: source lines and paths of this machine."""
     graph = model.graph
     image = onnx.helper.make_tensor_value_info(INPUT, onnx.TensorProto.FLOAT, ["batch", 3, "height", "width"])
     outputs = [
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", "candidates", last])
-        for name, last in zip(OUTPUTS, (4, detector.settings.classes), strict=True)
+        for name, last in zip(OUTPUTS, (4, trunk.detector.settings.classes), strict=True)
     ]
     outputs += [
-        onnx.helper.make_tensor_value_info(
-            name, onnx.TensorProto.FLOAT, ["batch", 1, "cell_rows", "cell_columns"]
-        )
-        for name in _further(detector)
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, sides)
+        for name, sides in _further(trunk).items()
     ]
     for values, described in ((graph.input, [image]), (graph.output, outputs)):
         del values[:]

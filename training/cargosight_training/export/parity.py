@@ -10,18 +10,20 @@ import onnx
 import onnxruntime
 import torch
 
-from cargosight_inference.preprocess import preprocess
+from cargosight_inference.preprocess import Tiles, preprocess
 from cargosight_inference.scans.scan import Scan
 from cargosight_inference.session import Session
 from cargosight_models.contract import Contract, InputContract
 from cargosight_models.errors import ExportError
 from cargosight_models.geometry import FloatArray, IndexArray
 from cargosight_models.networks.detector import Detector
-from cargosight_training.export.graph import ANOMALY_MAP, INNER, INPUT, OUTPUTS
+from cargosight_training.export.graph import ANOMALY_MAP, EMBEDDING, INNER, INPUT, OUTPUTS
 from cargosight_training.simulation.baggage import BagSettings, simulate_bag
 
 _OTHER_SHAPE = (96, 160)
 """A shape that is hardly ever among the contract's: the graph must follow any."""
+_MOST_TILES = 4
+"""Of one scan: a truck has some fifty, which torch holds all at once, and they try out nothing that four do not."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Tolerances:
         score: by which a score may differ.
         logit: by which a logit may differ.
         logit_share: of the logit itself by which it may differ beside that.
+        embedding_share: of the longest number of an embedding by which any of its numbers may differ.
     """
 
     box: float = 0.02
@@ -45,6 +48,7 @@ class Tolerances:
     score: float = 1e-4
     logit: float = 1e-3
     logit_share: float = 2e-4
+    embedding_share: float = 1e-4
 
 
 @dataclass(frozen=True)
@@ -73,11 +77,14 @@ def parity_inputs(wanted: InputContract, scans: Sequence[Scan], *, seed: int = 0
         seed: of the random tensors.
 
     Returns:
-        float32 (N, 3, H, W) in [0, 1]: every scan at every one of the contract's shapes, all scans as one batch
-        of three, and random values at a shape outside of the contract, at batch 1 and 3.
+        float32 (N, 3, H, W) in [0, 1]: every scan at every one of the contract's shapes, of one in many tiles four
+        from all over it; all scans as one batch of three, and random values at a shape outside of the contract, at
+        batch 1 and 3.
     """
     tensors = [
-        preprocess(scan, replace(wanted, shapes=(shape,))).tensor for shape in wanted.shapes for scan in scans
+        _some_tiles(preprocess(scan, replace(wanted, shapes=(shape,))).tiles)
+        for shape in wanted.shapes
+        for scan in scans
     ]
     last = tensors[-len(scans) :]
     tensors.append(np.concatenate([last[index % len(last)] for index in range(3)]))
@@ -85,6 +92,12 @@ def parity_inputs(wanted: InputContract, scans: Sequence[Scan], *, seed: int = 0
     for batch in (1, 3):
         tensors.append(generator.random((batch, 3, *_OTHER_SHAPE), dtype=np.float32))
     return tensors
+
+
+def _some_tiles(tiles: Tiles) -> FloatArray:
+    count = tiles.shape[0]
+    places = np.linspace(0, count - 1, min(_MOST_TILES, count)).astype(int)
+    return np.stack([tiles[place] for place in places.tolist()])
 
 
 def simulated_scans(contract: Contract, count: int = 2) -> list[Scan]:
@@ -118,7 +131,8 @@ def check_parity(
     """
     limits = tolerances or Tolerances()
     session = _open(path)
-    candidates = Session(path).contract.suppression.candidates
+    contract = Session(path).contract
+    candidates = contract.suppression.candidates
     worst = Deviation(0.0, 0.0, 0.0, 0)
     for tensor in inputs:
         boxes, scores, edges, raw, chosen = session.run([*OUTPUTS, *INNER], {INPUT: tensor})
@@ -135,6 +149,10 @@ def check_parity(
         if wanted.anomaly is not None:
             (unusual,) = session.run([ANOMALY_MAP], {INPUT: tensor})
             score = max(score, compare.scores(unusual, _sigmoid(wanted.anomaly.numpy())))
+        if EMBEDDING in contract.outputs:
+            (looks,) = session.run([EMBEDDING], {INPUT: tensor})
+            with torch.inference_mode():
+                compare.embeddings(looks, detector.embedding(torch.from_numpy(tensor)).numpy())
         _check_choice(logits.max(axis=2), chosen, candidates, compare.where)
         at = chosen[:, :, None]
         chosen_box = compare.boxes(boxes, np.take_along_axis(wanted_boxes, at, axis=1))
@@ -195,6 +213,14 @@ class _Comparer:
         """Scores, of any shape."""
         score = self.limits.score
         return self._compare("scores", found, expected, score, f"allowed is {score:g}")
+
+    def embeddings(self, found: FloatArray, expected: FloatArray) -> float:
+        """Embeddings (N, D)."""
+        share = self.limits.embedding_share
+        allowed = share * float(np.abs(expected).max())
+        return self._compare(
+            "embeddings", found, expected, allowed, f"allowed is {share:g} of the longest number"
+        )
 
     def _compare(
         self,
