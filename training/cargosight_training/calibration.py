@@ -156,7 +156,10 @@ def _thresholds(scores: FloatArray, pfa: float, seed: int) -> FloatArray:
     silent = scores[together <= limit]
     # Just above: on its way through logits a threshold may have been rounded to a score that must not alarm.
     above = np.nextafter(silent.max(axis=0), np.float32(2.0))
-    return np.clip(np.maximum(tails.scores_of(limit), above), np.float32(LEAST_THRESHOLD), np.float32(1.0))
+    found: FloatArray = np.clip(
+        np.maximum(tails.scores_of(limit), above), np.float32(LEAST_THRESHOLD), np.float32(1.0)
+    )
+    return found
 
 
 def _demand_silence(clean: CleanScores, thresholds: FloatArray, pfa: float) -> None:
