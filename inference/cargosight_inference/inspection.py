@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from cargosight_inference.findings import Findings
 from cargosight_inference.scans.scan import Kind, Subject
+
+if TYPE_CHECKING:
+    from cargosight_inference.declared import Declared
 
 Decision = Literal["clear", "refer", "unreadable"]
 STAGES = ("read", "preprocess", "session", "decode", "total")
@@ -43,6 +46,8 @@ class Inspection:
         load_chance: of a load, in [0, 1]; None where it is not told.
         cargo_box: x1, y1, x2, y2 of the cargo box in scan pixels; None of a scan that is not of cargo, and where none
             was found.
+        declared: how the scan compares with what was declared, None where nothing was.
+        embedding: float32 (D,) of length 1, what the scan looks like as a whole; None from a model without one.
     """
 
     path: str | None
@@ -67,6 +72,8 @@ class Inspection:
     load_state: str | None = None
     load_chance: float | None = None
     cargo_box: tuple[float, float, float, float] | None = None
+    declared: "Declared | None" = None
+    embedding: npt.NDArray[np.float32] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.decision not in get_args(Decision):
@@ -95,10 +102,10 @@ class Inspection:
     def to_dict(self) -> dict[str, Any]:
         """Return the inspection as JSON-ready values.
 
-        Every attribute stands under its own name, but for the anomaly map, which is an image. `schema` is 1;
-        `findings` is a list by falling score of `{"label", "kind": "item" | "anomaly" | "dense" | "declared",
-        "score", "box"}` with the box as [x1, y1, x2, y2] in scan pixels from the upper left corner, x to the right
-        and y downwards.
+        Every attribute stands under its own name, but for the anomaly map, which is an image, and the embedding.
+        `schema` is 1; `findings` is a list by falling score of `{"label", "kind": "item" | "anomaly" | "dense" |
+        "declared", "score", "box"}` with the box as [x1, y1, x2, y2] in scan pixels from the upper left corner, x to
+        the right and y downwards.
         """
         return {
             "schema": SCHEMA,
@@ -115,6 +122,7 @@ class Inspection:
             "load_state": self.load_state,
             "load_chance": self.load_chance,
             "cargo_box": None if self.cargo_box is None else [round(edge, 1) for edge in self.cargo_box],
+            "declared": None if self.declared is None else self.declared.to_dict(),
             "model": self.model,
             "fingerprint": self.fingerprint,
             "precision": self.precision,

@@ -11,6 +11,7 @@ import numpy as np
 
 from cargosight_inference.anomaly import join_maps, with_anomalies
 from cargosight_inference.findings import ANOMALY, Findings, check_gives_findings, decode_findings
+from cargosight_inference.gallery.embedding import scan_embedding
 from cargosight_inference.inspection import Inspection
 from cargosight_inference.policy import Policy
 from cargosight_inference.preprocess import NetworkInput, preprocess
@@ -21,9 +22,13 @@ from cargosight_inference.thresholds import choose_thresholds
 from cargosight_models.catalog import ModelFile, find_model
 from cargosight_models.contract import Contract, file_fingerprint
 from cargosight_models.errors import ScanError, UsageError
+from cargosight_models.geometry import FloatArray
 
 if TYPE_CHECKING:
     from cargosight_inference.cargo_reading import CargoReading
+    from cargosight_inference.declared import Declared
+    from cargosight_inference.gallery.references import Gallery
+    from cargosight_inference.gallery.tables import Declarations
     from cargosight_inference.scans.radiograph import Radiograph
 
 Source = str | os.PathLike[str] | Scan
@@ -99,6 +104,7 @@ class Inspector:
             map's; without one nothing is found unusual.
         operating_point: name of the point that the thresholds come from, or the hand-made ones in words.
         policy: which findings refer.
+        gallery: reference scans to compare declarations with, None where none was given.
     """
 
     def __init__(
@@ -113,6 +119,8 @@ class Inspector:
         max_pixels: int = MAX_PIXELS,
         air_level: float | None = None,
         polarity: Polarity | None = None,
+        gallery: "str | os.PathLike[str] | Gallery | None" = None,
+        declared: str | Mapping[str, str] | None = None,
     ) -> None:
         """Load a model.
 
@@ -128,10 +136,12 @@ class Inspector:
             max_pixels: larger files are refused before they are decoded.
             air_level: counts of air in raw 16-bit files, None to let the reader find it.
             polarity: of grey files, None to take them as air bright.
+            gallery: reference scans by heading, or their file, built with this model (`cargosight gallery build`).
+            declared: heading on the manifest of all scans, or of each by its path; `empty` for no load.
 
         Raises:
             UsageError: settings that contradict each other, the model, or their ranges.
-            CatalogError: no such model or operating point, or the file fails a check.
+            CatalogError: no such model or operating point, or a file fails a check.
             ContractError: the file is no model with a contract that this version reads, or one that gives no
                 boxes with scores.
             ConfigurationError: the policy names a class that the model does not find.
@@ -150,6 +160,13 @@ class Inspector:
         self._read_options = ReadOptions(
             subject=self.subject, max_pixels=max_pixels, air_level=air_level, polarity=polarity
         )
+        self.gallery: Gallery | None = None
+        self._declarations: Declarations | None = None
+        if gallery is not None or declared is not None:
+            from cargosight_inference.gallery.opening import open_declarations, open_gallery
+
+            self.gallery = open_gallery(gallery, contract, self.fingerprint)
+            self._declarations = open_declarations(declared, contract)
 
     @property
     def contract(self) -> Contract:
@@ -166,19 +183,20 @@ class Inspector:
         """SHA-256 of the model file."""
         return self._session.fingerprint
 
-    def inspect(self, source: Source) -> Inspection:
+    def inspect(self, source: Source, *, declared: str | None = None) -> Inspection:
         """Inspect one scan.
 
         A file that cannot be read gives an inspection with the decision `unreadable`.
 
         Args:
             source: path of a file, or a scan in memory.
+            declared: heading on its manifest, `empty` for no load; None for what the inspector was given.
 
         Raises:
-            UsageError: a scan in memory whose subject is not the model's.
+            UsageError: a scan in memory whose subject is not the model's, or a wrong heading.
             ContractError: the model fails on this input.
         """
-        return self.finish(self.prepare(source))
+        return self.finish(self.prepare(source), declared=declared)
 
     def stream(self, sources: Iterable[Source], *, decoders: int = 1, queue: int = 4) -> Iterator[Inspection]:
         """Inspect many scans, reading ahead in other threads; see `pipeline.inspect_many`."""
@@ -220,15 +238,18 @@ class Inspector:
             cargo=cargo,
         )
 
-    def finish(self, prepared: Prepared) -> Inspection:
+    def finish(self, prepared: Prepared, *, declared: str | None = None) -> Inspection:
         """Run the network on a prepared input and decide: the second half of `inspect`.
 
         Raises:
+            UsageError: a wrong heading.
             ContractError: the model fails on this input.
         """
         timings = dict(prepared.timings_ms)
         findings = Findings.empty(self.contract.classes)
         cargo, anomaly_map = prepared.cargo, None
+        box = None if cargo is None or not cargo.container.found else cargo.container.box
+        embedding, compared = None, None
         if prepared.network_input is not None:
             started = perf_counter()
             outputs = self._session.run(prepared.network_input.tensor)
@@ -239,6 +260,12 @@ class Inspector:
                 anomaly_map = anomalies.cells
                 limit = self.thresholds.get(ANOMALY)
                 findings = findings if limit is None else with_anomalies(findings, anomalies, limit)
+            if "embedding" in outputs:
+                embedding = scan_embedding(outputs["embedding"], prepared.network_input, box)
+            if declared is None and self._declarations is not None:
+                declared = self._declarations.of(prepared.path)
+            if declared is not None:
+                compared, findings = self._compare(declared, embedding, prepared, findings)
             opaque = None if cargo is None else cargo.penetration.opaque_fraction
             decision, reasons = self.policy.decide(findings, opaque)
             timings |= {"session": (ran - started) * 1e3, "decode": (perf_counter() - ran) * 1e3}
@@ -267,8 +294,27 @@ class Inspector:
             opaque_fraction=None if cargo is None else cargo.penetration.opaque_fraction,
             load_state=None if cargo is None else cargo.load.state,
             load_chance=None if cargo is None else cargo.load.chance,
-            cargo_box=None if cargo is None or not cargo.container.found else cargo.container.box,
+            cargo_box=box,
+            declared=compared,
+            embedding=embedding,
         )
+
+    def _compare(
+        self, heading: str, embedding: FloatArray | None, prepared: Prepared, findings: Findings
+    ) -> "tuple[Declared, Findings]":
+        """Return how a scan compares with its declaration, and its findings with those of that."""
+        from cargosight_inference.declared import compare, contradictions
+        from cargosight_inference.gallery.tables import checked_heading
+
+        if prepared.cargo is None:
+            raise UsageError(f"{heading!r} was declared of a scan of {self.subject}; expected one of cargo")
+        cargo = prepared.cargo
+        compared = compare(checked_heading(heading), self.gallery, embedding)
+        whole = (0.0, 0.0, float(prepared.width), float(prepared.height))
+        box = cargo.container.box if cargo.container.found else whole
+        for label, score in contradictions(compared, cargo.load):
+            findings = findings.joined(label, [box], [score])
+        return compared, findings
 
     def _check_subject(self, scan: Scan) -> None:
         if scan.subject not in ("unknown", self.subject):

@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, closing
 from threading import Event, Thread
 from typing import get_args
@@ -99,6 +99,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--polarity", choices=get_args(Polarity), help="whether air is bright or dark in grey files"
     )
     parser.add_argument(
+        "--gallery",
+        type=path_argument,
+        metavar="FILE.npz",
+        help="reference scans to compare declared loads with (see `cargosight gallery`)",
+    )
+    declared = parser.add_mutually_exclusive_group()
+    declared.add_argument(
+        "--declared", metavar="HEADING", help="what the manifest says all scans hold, such as 4011, or empty"
+    )
+    declared.add_argument(
+        "--declared-table",
+        type=path_argument,
+        metavar="FILE",
+        help="what it says of each scan: CSV with the first line path,heading, or JSON",
+    )
+    parser.add_argument(
         "--threads",
         type=int,
         default=1,
@@ -122,11 +138,14 @@ def run(arguments: argparse.Namespace) -> int:
         max_pixels=arguments.max_pixels,
         air_level=arguments.air_level,
         polarity=arguments.polarity,
+        gallery=arguments.gallery,
+        declared=_declared(arguments),
     )
     # The scans are small and the decoder has a thread of its own: OpenCV's pool would only fight over the
     # CPU.
     cv2.setNumThreads(1)
     counts: dict[Decision, int] = {"clear": 0, "refer": 0, "unreadable": 0}
+    undeclared = 0
     progress = Progress()
     with ExitStack() as stack:
         stack.callback(progress.erase)
@@ -145,6 +164,7 @@ def run(arguments: argparse.Namespace) -> int:
         stack.callback(stop.set)
         for inspection, scan in stream:
             counts[inspection.decision] += 1
+            undeclared += inspection.declared is None and inspection.error is None
             if writer is not None:
                 writer.write(inspection, scan, places.popleft())
             _report(inspection, progress, as_json=arguments.json)
@@ -156,7 +176,30 @@ def run(arguments: argparse.Namespace) -> int:
             f"nothing to inspect in {', '.join(arguments.paths)}; no file there looks like a scan"
         )
     _summarise(counts, progress)
+    if arguments.declared_table is not None and undeclared:
+        what = "scan is" if undeclared == 1 else "scans are"
+        sys.stderr.write(
+            f"{undeclared:,} {what} not in {arguments.declared_table}: nothing to compare with\n"
+        )
     return EXIT_UNREADABLE if counts["unreadable"] else EXIT_OK
+
+
+def _declared(arguments: argparse.Namespace) -> str | Mapping[str, str] | None:
+    """What was declared: a heading of all scans, or of each by path.
+
+    Raises:
+        UsageError: there is a gallery and nothing to compare with it, or the table is wrong.
+    """
+    if arguments.declared_table is not None:
+        from cargosight_inference.gallery.tables import read_table
+
+        return {row.path: row.heading for row in read_table(arguments.declared_table)}
+    if arguments.declared is None and arguments.gallery is not None:
+        raise UsageError(
+            "--gallery compares with what was declared; give --declared or --declared-table, too"
+        )
+    declared: str | None = arguments.declared
+    return declared
 
 
 def _inspect(
@@ -209,6 +252,8 @@ def describe(inspection: Inspection) -> str:
         )
     if inspection.opaque_fraction is not None:
         what += f"; {inspection.load_state}, {inspection.opaque_fraction:.0%} not penetrated"
+    if inspection.declared is not None:
+        what += f"; {inspection.declared.in_words()}"
     return f"{inspection.decision:<10}  {inspection.path}  {what}  {inspection.timings_ms['total']:.0f} ms"
 
 
