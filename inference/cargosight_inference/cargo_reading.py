@@ -13,7 +13,7 @@ from cargosight_inference.scans.container import Box, Container, locate_containe
 from cargosight_inference.scans.load_state import LoadState, estimate_load
 from cargosight_inference.scans.material import MATERIAL_CLASSES, Materials, classify_materials, has_materials
 from cargosight_inference.scans.penetration import Penetration, measure_penetration
-from cargosight_inference.scans.position import Length, container_length
+from cargosight_inference.scans.position import container_length
 from cargosight_inference.scans.radiograph import Radiograph
 from cargosight_inference.scans.shielding import DenseRegion, dense_regions
 
@@ -30,7 +30,8 @@ class CargoReading:
             guessed from a palette, and where no box was found.
         materials: shares of each of `MATERIAL_CLASSES` in the area of the box; None of less than two energies.
         material_map: uint8 (h, w), the class of each block of the reduced radiograph; None with them.
-        length: what the container seems to be.
+        length_m: of the container in metres; None where the scan does not say how large its pixels are, since many
+            consoles stretch the axis of motion, and where the picture ends before the container does.
         notes: what was found or assumed, one sentence each.
     """
 
@@ -40,7 +41,7 @@ class CargoReading:
     dense: tuple[DenseRegion, ...]
     materials: dict[str, float] | None
     material_map: npt.NDArray[np.uint8] | None
-    length: Length
+    length_m: float | None
     notes: tuple[str, ...]
 
     @property
@@ -64,10 +65,19 @@ def read_cargo(radiograph: Radiograph) -> CargoReading:
         dense_regions(radiograph, container) if ordered else (),
         None if materials is None else _shares(materials),
         None if materials is None else materials.map,
-        container_length(radiograph, container),
+        _length_m(radiograph, container),
         radiograph.notes if container.found else (*radiograph.notes, container.reason),
     )
 
 
 def _shares(materials: Materials) -> dict[str, float]:
     return {name: materials.share(name) for name in MATERIAL_CLASSES}
+
+
+def _length_m(radiograph: Radiograph, container: Container) -> float | None:
+    """Return the length of the kind of container that it seems to be, or else the width of its box."""
+    pitch = radiograph.scan.pixel_pitch_mm
+    if pitch is None or not container.found or container.cut_left or container.cut_right:
+        return None
+    named = container_length(radiograph, container).metres
+    return named if named is not None else (container.box[2] - container.box[0]) * pitch[0] / 1000.0

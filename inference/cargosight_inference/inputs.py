@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from cargosight_inference.results import INSPECTION_SUFFIX, OVERLAY_SUFFIX, inspected_path
+from cargosight_inference.results import INSPECTION_SUFFIX, MATERIALS_SUFFIX, OVERLAY_SUFFIX, inspected_path
 from cargosight_inference.scans.sniff import identify
 from cargosight_models.errors import ScanError, UsageError
 
@@ -173,8 +173,8 @@ def _is_lost(entry: "os.DirEntry[str]") -> bool:
 
 
 def _is_scan(entry: "os.DirEntry[str]") -> bool:
-    if entry.name.endswith(OVERLAY_SUFFIX):
-        stem = entry.path.removesuffix(OVERLAY_SUFFIX)
+    if entry.name.endswith((OVERLAY_SUFFIX, MATERIALS_SUFFIX)):
+        stem = entry.path.removesuffix(OVERLAY_SUFFIX).removesuffix(MATERIALS_SUFFIX)
         try:
             return not inspected_path(Path(stem + INSPECTION_SUFFIX))
         except OSError:  # such as a name too long to be of ours: its own reading says what is wrong

@@ -8,11 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from cargosight_inference.findings import Findings
+from cargosight_inference.scans.position import Position, place_along
 from cargosight_inference.scans.scan import Kind, Subject
 
 if TYPE_CHECKING:
     from cargosight_inference.declared import Declared
 
+Box = tuple[float, float, float, float]
 Decision = Literal["clear", "refer", "unreadable"]
 STAGES = ("read", "preprocess", "session", "decode", "total")
 SCHEMA = 1
@@ -46,6 +48,13 @@ class Inspection:
         load_chance: of a load, in [0, 1]; None where it is not told.
         cargo_box: x1, y1, x2, y2 of the cargo box in scan pixels; None of a scan that is not of cargo, and where none
             was found.
+        container_length_m: of the container that the box seems to be, in metres; None where that cannot be told.
+        opaque_regions: boxes x1, y1, x2, y2 in scan pixels of what could not be penetrated in the cargo box, the largest
+            first; none of a scan that is not of cargo.
+        opaque_cells: bool (h, w), the same as blocks of the scan; None of a scan that is not of cargo. Blocks are
+            squares of H // h pixels.
+        materials: share of the cargo box by class of material, read piece by piece; None of less than two energies.
+        material_map: uint8 (h, w), the class of each block, by position in `materials`; None with them.
         declared: how the scan compares with what was declared, None where nothing was.
         embedding: float32 (D,) of length 1, what the scan looks like as a whole; None from a model without one.
     """
@@ -71,7 +80,12 @@ class Inspection:
     opaque_fraction: float | None = None
     load_state: str | None = None
     load_chance: float | None = None
-    cargo_box: tuple[float, float, float, float] | None = None
+    cargo_box: Box | None = None
+    container_length_m: float | None = None
+    opaque_regions: tuple[Box, ...] = ()
+    opaque_cells: npt.NDArray[np.bool_] | None = field(default=None, repr=False)
+    materials: Mapping[str, float] | None = None
+    material_map: npt.NDArray[np.uint8] | None = field(default=None, repr=False)
     declared: "Declared | None" = None
     embedding: npt.NDArray[np.float32] | None = field(default=None, repr=False)
 
@@ -99,13 +113,23 @@ class Inspection:
         if unknown:
             raise ValueError(f"timings of {sorted(unknown)}; expected stages of {', '.join(STAGES)}")
 
+    @property
+    def positions(self) -> tuple[Position, ...] | None:
+        """Where the middle of each finding lies along the container; None where no cargo box was found."""
+        if self.cargo_box is None:
+            return None
+        middles = (0.5 * (self.findings.boxes[:, 0] + self.findings.boxes[:, 2])).tolist()
+        return tuple(place_along(self.cargo_box, x, self.container_length_m) for x in middles)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the inspection as JSON-ready values.
 
-        Every attribute stands under its own name, but for the anomaly map, which is an image, and the embedding.
+        Every attribute stands under its own name, but for those that are images and the embedding.
         `schema` is 1; `findings` is a list by falling score of `{"label", "kind": "item" | "anomaly" | "dense" |
         "declared", "score", "box"}` with the box as [x1, y1, x2, y2] in scan pixels from the upper left corner, x to
-        the right and y downwards.
+        the right and y downwards. Findings of a cargo scan have `"position"`, too: `{"share", "metres"}` along the
+        container from its left end in the scan, `metres` null where its length is not known, and null as a whole where
+        no cargo box was found.
         """
         return {
             "schema": SCHEMA,
@@ -117,11 +141,16 @@ class Inspection:
             "subject": self.subject,
             "decision": self.decision,
             "reasons": list(self.reasons),
-            "findings": list(self.findings.rows()),
+            "findings": self._rows(),
             "opaque_fraction": self.opaque_fraction,
             "load_state": self.load_state,
             "load_chance": self.load_chance,
-            "cargo_box": None if self.cargo_box is None else [round(edge, 1) for edge in self.cargo_box],
+            "opaque_regions": [_rounded(box) for box in self.opaque_regions],
+            "materials": None
+            if self.materials is None
+            else {name: round(share, 4) for name, share in self.materials.items()},
+            "cargo_box": None if self.cargo_box is None else _rounded(self.cargo_box),
+            "container_length_m": self.container_length_m,
             "declared": None if self.declared is None else self.declared.to_dict(),
             "model": self.model,
             "fingerprint": self.fingerprint,
@@ -132,3 +161,16 @@ class Inspection:
             "error": self.error,
             "timings_ms": {stage: round(value, 3) for stage, value in self.timings_ms.items()},
         }
+
+    def _rows(self) -> list[dict[str, Any]]:
+        rows = list(self.findings.rows())
+        if self.subject != "cargo":
+            return rows
+        positions = self.positions
+        for number, row in enumerate(rows):
+            row["position"] = None if positions is None else positions[number].to_dict()
+        return rows
+
+
+def _rounded(box: Box) -> list[float]:
+    return [round(edge, 1) for edge in box]

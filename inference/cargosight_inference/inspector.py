@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cargosight_inference.anomaly import join_maps, with_anomalies
-from cargosight_inference.findings import ANOMALY, Findings, check_gives_findings, decode_findings
+from cargosight_inference.findings import (
+    ANOMALY,
+    DENSE_REGION,
+    Findings,
+    check_gives_findings,
+    decode_findings,
+)
 from cargosight_inference.gallery.embedding import scan_embedding
 from cargosight_inference.inspection import Inspection
 from cargosight_inference.policy import Policy
@@ -248,11 +254,11 @@ class Inspector:
         timings = dict(prepared.timings_ms)
         findings = Findings.empty(self.contract.classes)
         cargo, anomaly_map = prepared.cargo, None
-        box = None if cargo is None or not cargo.container.found else cargo.container.box
+        box = None if cargo is None else cargo.box
         embedding, compared = None, None
         if prepared.network_input is not None:
             started = perf_counter()
-            outputs = self._session.run(prepared.network_input.tensor)
+            outputs = self._session.run(prepared.network_input.tiles)
             ran = perf_counter()
             findings = decode_findings(outputs, self.contract, prepared.network_input, self._limits)
             if "anomaly_map" in outputs:
@@ -260,6 +266,12 @@ class Inspector:
                 anomaly_map = anomalies.cells
                 limit = self.thresholds.get(ANOMALY)
                 findings = findings if limit is None else with_anomalies(findings, anomalies, limit)
+            if cargo is not None and cargo.dense:
+                boxes, scores = (
+                    [region.box for region in cargo.dense],
+                    [region.score for region in cargo.dense],
+                )
+                findings = findings.joined(DENSE_REGION, boxes, scores)
             if "embedding" in outputs:
                 embedding = scan_embedding(outputs["embedding"], prepared.network_input, box)
             if declared is None and self._declarations is not None:
@@ -295,6 +307,11 @@ class Inspector:
             load_state=None if cargo is None else cargo.load.state,
             load_chance=None if cargo is None else cargo.load.chance,
             cargo_box=box,
+            container_length_m=None if cargo is None else cargo.length_m,
+            opaque_regions=() if cargo is None else tuple(each.box for each in cargo.penetration.regions),
+            opaque_cells=None if cargo is None else cargo.penetration.cells,
+            materials=None if cargo is None else cargo.materials,
+            material_map=None if cargo is None else cargo.material_map,
             declared=compared,
             embedding=embedding,
         )

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from cargosight_inference.findings import FindingKind, Findings
 from cargosight_inference.inspection import Decision, Inspection
 from cargosight_inference.label_layout import Label, place_labels
+from cargosight_inference.scans.blocks import expanded
 from cargosight_inference.scans.pseudocolour import pseudocolour
 from cargosight_inference.scans.scan import Scan
 from cargosight_inference.spelling import spelled_out
@@ -56,6 +57,8 @@ _LEAST_BANNER = 440
 """Least width of the banner in units, so that a narrow scan's decision can be read."""
 _HEAT: Colour = (204, 121, 167)  # reddish purple
 _COLD = 0.1
+_HATCH: Colour = (213, 94, 0)  # vermillion
+_STRIPE = 64  # rows that are tinted at a time
 _DARKEST = 1e-3
 """Transmission shown as black: three decades below air, about where raw counts drown in noise."""
 
@@ -82,8 +85,10 @@ def draw_overlay(scan: Scan, inspection: Inspection) -> Picture:
             f"{scan.height}; expected the scan that was inspected"
         )
     picture = display_pixels(scan)
+    if inspection.opaque_cells is not None and inspection.opaque_regions:
+        _hatch(picture, inspection.opaque_cells, inspection.cargo_box)
     if inspection.anomaly_map is not None:
-        picture = _with_heat(picture, inspection.anomaly_map)
+        _heat(picture, inspection.anomaly_map)
     factor = max(1, round(_REFERENCE_SIDE / max(scan.width, scan.height)))
     if factor > 1:
         size = (scan.width * factor, scan.height * factor)
@@ -138,18 +143,43 @@ def display_pixels(scan: Scan) -> Picture:
     return np.repeat(pixels[:, :, np.newaxis], 3, axis=2)
 
 
-def _with_heat(picture: Picture, cells: npt.NDArray[np.float32]) -> Picture:
+def _hatch(
+    picture: Picture, opaque: npt.NDArray[np.bool_], box: tuple[float, float, float, float] | None
+) -> None:
+    """Hatch what could not be penetrated, in the cargo box where there is one.
+
+    Args:
+        picture: (H, W, 3), drawn on.
+        opaque: (h, w), blocks of H // h pixels.
+        box: x1, y1, x2, y2 in pixels.
+    """
+    height, width = picture.shape[:2]
+    x1, y1, x2, y2 = (0, 0, width, height) if box is None else (round(edge) for edge in box)
+    apart = max(6, min(height, width) // 60)
+    thick = max(1, apart // 6)
+    mask = expanded(opaque.astype(np.uint8), height, width).view(np.bool_)
+    for row in range(max(0, y1), min(y2, height)):
+        columns = np.arange(x1 + (-x1 - row) % apart, x2)
+        columns = columns[(columns + row) % apart < thick]
+        picture[row, columns[mask[row, columns]]] = _HATCH
+
+
+def _heat(picture: Picture, cells: npt.NDArray[np.float32]) -> None:
     """Tint what is unlike normal cargo, up to half at 1; the load stays to be seen below.
 
     Args:
-        picture: (H, W, 3).
+        picture: (H, W, 3), drawn on.
         cells: (ceil(H / 8), ceil(W / 8)) in [0, 1], each of 8 x 8 pixels; below `_COLD` nothing is tinted.
     """
     height, width = picture.shape[:2]
-    whole = cv2.resize(cells, (cells.shape[1] * CELL, cells.shape[0] * CELL), interpolation=cv2.INTER_LINEAR)
-    share = 0.5 * np.clip((whole[:height, :width, None] - _COLD) / (1.0 - _COLD), 0.0, 1.0)
-    tinted = picture * (1.0 - share) + np.array(_HEAT, dtype=np.float32) * share
-    return cast(Picture, np.rint(tinted).astype(np.uint8))
+    shares = 0.5 * np.clip((cells - np.float32(_COLD)) / np.float32(1.0 - _COLD), 0.0, 1.0)
+    whole = cv2.resize(shares, (cells.shape[1] * CELL, cells.shape[0] * CELL), interpolation=cv2.INTER_LINEAR)
+    colour = np.array(_HEAT, dtype=np.float32)
+    # A large scan takes 60 MB as floats, and as a whole several times that.
+    for top in range(0, height, _STRIPE):
+        part = picture[top : top + _STRIPE]
+        share = whole[top : top + len(part), :width, None]
+        part[:] = np.rint(part + (colour - part) * share)
 
 
 def _to_bytes(values: npt.NDArray[np.float32]) -> Picture:

@@ -1,4 +1,4 @@
-"""Results in files: an overlay PNG and an inspection JSON for each scan."""
+"""Results in files: an overlay PNG and an inspection JSON for each scan, and for two energies of cargo the materials."""
 
 import errno
 import json
@@ -13,15 +13,16 @@ from types import TracebackType
 import cv2
 
 from cargosight_inference.inspection import Inspection
-from cargosight_inference.overlay import draw_overlay
+from cargosight_inference.overlay import Picture, draw_overlay
 from cargosight_inference.scans.scan import Scan
 from cargosight_models.errors import UsageError
 from cargosight_models.locking import exclusive
 
 OVERLAY_SUFFIX = ".overlay.png"
 INSPECTION_SUFFIX = ".inspection.json"
+MATERIALS_SUFFIX = ".materials.png"
 _LOCK = ".cargosight.lock"
-_SUFFIXES = (OVERLAY_SUFFIX, INSPECTION_SUFFIX)
+_SUFFIXES = (OVERLAY_SUFFIX, MATERIALS_SUFFIX, INSPECTION_SUFFIX)
 
 _BACKLOG = 2
 _PNG_EFFORT = 1
@@ -42,7 +43,8 @@ class ResultWriter:
     for `b/bag.jpg` or `a/bag.png`, the name is `bag~` and the first eight hex digits of the SHA-256 of the
     input's absolute path; the same for a name that is too long for its suffixes, which is cut. So no two
     inputs share a name, the same input gets the same name in every run and replaces its former results, and
-    no list of names is kept. An unreadable file has no overlay. Files appear whole or not at all. While the
+    no list of names is kept. An unreadable file has no overlay; a cargo scan of two energies has `bag.materials.png`
+    beside it. Files appear whole or not at all. While the
     block runs the folder belongs to this process: a second one could give the same name to another input.
     """
 
@@ -110,13 +112,8 @@ def _write(root: Path, place: str, inspection: Inspection, scan: Scan | None) ->
     try:
         folder = _make_folder(root, place)
         stem = _stem(folder, inspection.path or "scan")
-        overlay = folder / f"{stem}{OVERLAY_SUFFIX}"
-        if scan is None:
-            overlay.unlink(missing_ok=True)  # of an earlier run, when the file could still be read
-        else:
-            picture = cv2.cvtColor(draw_overlay(scan, inspection), cv2.COLOR_RGB2BGR)
-            _, encoded = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, _PNG_EFFORT])
-            _appear(overlay, encoded.tobytes())
+        _picture(folder / f"{stem}{OVERLAY_SUFFIX}", None if scan is None else draw_overlay(scan, inspection))
+        _picture(folder / f"{stem}{MATERIALS_SUFFIX}", _materials(scan, inspection))
         document = inspection.to_dict() | {"absolute_path": str(Path(inspection.path or "scan").absolute())}
         text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         # A path that is no UTF-8 holds surrogates, which are written as they stand in the file system.
@@ -125,6 +122,25 @@ def _write(root: Path, place: str, inspection: Inspection, scan: Scan | None) ->
         raise UsageError(
             f"the results of {inspection.path} cannot be written into {root}: {error.strerror or error}"
         ) from error
+
+
+def _picture(target: Path, pixels: Picture | None) -> None:
+    """Write a picture (H, W, 3) RGB; remove that of an earlier run where there is none now."""
+    if pixels is None:
+        target.unlink(missing_ok=True)
+        return
+    cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR, dst=pixels)
+    _, encoded = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, _PNG_EFFORT])
+    _appear(target, encoded.data)
+
+
+def _materials(scan: Scan | None, inspection: Inspection) -> Picture | None:
+    if scan is None or inspection.material_map is None:
+        return None
+    # Not at the start of an inspection of bags.
+    from cargosight_inference.scans.material import draw_materials
+
+    return draw_materials(scan, inspection.material_map)
 
 
 def _make_folder(root: Path, place: str) -> Path:
@@ -179,7 +195,7 @@ def inspected_path(inspection_file: Path) -> str | None:
     return str(found.get("absolute_path", "")) if isinstance(found, dict) else ""
 
 
-def _appear(target: Path, content: bytes) -> None:
+def _appear(target: Path, content: bytes | memoryview) -> None:
     part = target.with_name(
         f".{target.name}.part"
     )  # one name in every run: what a killed one left is replaced

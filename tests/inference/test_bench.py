@@ -14,8 +14,9 @@ from cargosight_inference.benchmark.images import HEIGHT, WIDTH, make_images
 from cargosight_inference.benchmark.measures import Spread, memory
 from cargosight_inference.benchmark.processes import growth
 from cargosight_inference.scans.readers import read_scan
+from cargosight_models.contract import InputContract
 from cargosight_models.errors import UsageError
-from tests.made.models import make_blob_model, write_blobs
+from tests.made.models import blob_contract, make_blob_model, write_blobs
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +66,22 @@ def test_the_projection_is_measured(model, tmp_path, capsys):
     assert found["full"]["median"] > found["sparse"]["median"] > 0.0
     assert run(*words) == 0
     assert "CPU-ms for 256 x 256 pixels, 2 energies" in capsys.readouterr().out
+
+
+def test_a_large_scan_is_measured_of_a_model_that_reads_cargo_in_tiles(model, tmp_path, capsys):
+    tiled = InputContract(shapes=((512, 1024),), colour="radiograph", resize="tiles", overlap=128)
+    contract = blob_contract(subject="cargo", kinds=("transmission", "display_grey"), input=tiled)
+    cargo = make_blob_model(tmp_path / "cargo.onnx", contract=contract)
+    assert run("--model", cargo, "--only", "large-scan", "--rounds", 1, "--json") == 0
+    grey, dual = json.loads(capsys.readouterr().out)["large_scans"]
+    assert (grey["tiles"], dual["tiles"]) == (15, 15)
+    for found in (grey, dual):
+        assert found["ratio"]["median"] == pytest.approx(
+            found["pipeline"]["median"] / found["bare"]["median"]
+        )
+        assert found["peak_mb"] > 20.0
+    assert run("--model", model, "--only", "large-scan", "--rounds", 1) == 0
+    assert "large-scan: blobs does not read cargo in tiles" in capsys.readouterr().out
 
 
 RIVAL = """

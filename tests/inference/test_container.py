@@ -8,7 +8,7 @@ import pytest
 
 from cargosight_inference.scans.attenuation import CELLULOSE, STEEL
 from cargosight_inference.scans.container import locate_container
-from cargosight_inference.scans.position import Length, container_length, position_along
+from cargosight_inference.scans.position import Length, container_length, place_along
 from cargosight_inference.scans.radiograph import radiograph_of
 from cargosight_inference.scans.scan import Scan
 from tests.made import radiographs
@@ -87,11 +87,12 @@ class TestPosition:
     def test_share_and_metres(self):
         found = locate_container(radiograph_of(radiographs.grey()))
         middle = 0.5 * (found.box[0] + found.box[2])
-        assert position_along(found, middle).share == pytest.approx(0.5)
-        assert position_along(found, middle).metres is None
-        place = position_along(found, middle, Length("20 ft", 6.058, 0.9))
+        place = place_along(found.box, middle, None)
+        assert (place.share, place.metres, str(place)) == (pytest.approx(0.5), None, "50%")
+        place = place_along(found.box, middle, 6.058)
         assert place.metres == pytest.approx(3.029, abs=0.01)
-        assert "3.0 m if it is 20 ft" in place.sentence
+        assert str(place) == "3.0 m"
+        assert place.to_dict() == {"share": 0.5, "metres": 3.03}
 
     def test_the_pitch_tells_the_length(self):
         pitch = 12_192 / (RIGHT - LEFT)
@@ -112,5 +113,3 @@ class TestPosition:
         radiograph = radiograph_of(radiographs.grey())
         cut = replace(locate_container(radiograph), cut_left=True)
         assert container_length(radiograph, cut).metres is None
-        assert position_along(cut, 300.0, Length("20 ft", 6.058, 0.9)).metres is None
-        assert "the part of the container that the scan shows" in position_along(cut, 300.0).sentence

@@ -81,6 +81,24 @@ def test_beams_that_are_not_what_they_claim_are_anchored_on_steel(megavolts):
         assert wrong < 0.1, name
 
 
+def test_a_large_scan_has_the_same_shares():
+    """It is read in blocks of 3 x 3 pixels."""
+    blocks = tuple(
+        Block(100 + 200 * i, 120, 260 + 200 * i, 290, m, 40.0) for i, m in enumerate((POLYETHYLENE, STEEL))
+    )
+    pixels = radiographs.transmission(blocks, counts=20_000.0)
+    large = np.repeat(np.repeat(pixels, 4, axis=0), 4, axis=1)
+    both = []
+    for each in (pixels, large):
+        radiograph = radiograph_of(Scan.in_memory(each, kind="transmission", subject="cargo"))
+        both.append(classify_materials(radiograph, locate_container(radiograph)))
+    small, whole = both
+    assert whole.map.shape == (480, 1200)
+    for name in MATERIAL_CLASSES:
+        assert whole.share(name) == pytest.approx(small.share(name), abs=0.05)
+    assert small.share("organic") > 0.08
+
+
 def test_thin_goods_are_not_named():
     blocks = (Block(200, 120, 400, 290, CELLULOSE, 2.0),)
     radiograph = radiograph_of(radiographs.dual_energy(blocks))

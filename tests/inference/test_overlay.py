@@ -150,6 +150,22 @@ def test_what_is_unusual_is_tinted_and_the_rest_left_alone():
     assert red > green + 20
 
 
+def test_what_was_not_penetrated_is_hatched_in_the_cargo_box():
+    scan = grey_scan(10, width=900, height=840)
+    cells = np.zeros((420, 450), np.bool_)  # of 2 x 2 pixels
+    cells[100:200, 50:150] = cells[400:] = True
+    facts = {"opaque_cells": cells, "opaque_regions": ((100.0, 200.0, 300.0, 400.0),)}
+    inspection = replace(inspection_of(scan), cargo_box=(20.0, 30.0, 880.0, 700.0), **facts)
+    plain = picture_of(draw_overlay(scan, inspection_of(scan)), scan)
+    changed = (picture_of(draw_overlay(scan, inspection), scan) != plain).any(axis=2)
+    assert 0.08 < changed[200:400, 100:300].mean() < 0.4
+    changed[200:400, 100:300] = False
+    assert not changed.any()
+    whole = replace(inspection_of(scan), **facts)  # no box was found
+    changed = (picture_of(draw_overlay(scan, whole), scan) != plain).any(axis=2)
+    assert changed[810:].any()
+
+
 def test_a_path_in_another_script_is_drawn():
     scan = grey_scan(90)
     assert draw_overlay(scan, inspection_of(scan, path="دفتر/袋.png")).size

@@ -48,6 +48,19 @@ def test_opaque_goods_in_display_grey():
     assert "texture gone" in found.basis
 
 
+def test_a_large_scan_is_measured_the_same():
+    """It is read in blocks of 3 x 3 pixels; the deviation stays that of pixels."""
+    pixels = radiographs.transmission((OPAQUE, DARK), counts=10_000.0)
+    large = np.repeat(np.repeat(pixels, 4, axis=0), 4, axis=1)[:-1, :-2]
+    small, whole = (
+        measured(Scan.in_memory(each, kind="transmission", subject="cargo")) for each in (pixels, large)
+    )
+    assert whole.cells.shape == (479, 1199)
+    assert whole.opaque_fraction == pytest.approx(small.opaque_fraction, rel=0.1)
+    assert whole.regions[0].box == pytest.approx([4 * edge for edge in small.regions[0].box], abs=24)
+    assert whole.regions[0].pixels == pytest.approx(16 * small.regions[0].pixels, rel=0.1)
+
+
 def test_dark_texture_is_no_black():
     pixels = radiographs.grey_pixels()
     pixels[150:280, 200:300] = np.random.default_rng(0).integers(0, 40, (130, 100))

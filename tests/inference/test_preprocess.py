@@ -182,6 +182,28 @@ def test_a_box_in_the_padding_becomes_empty():
     assert np.array_equal(made.boxes_to_scan(np.array([[2, 0, 6, 4]], np.float32)), [[2, 0, 6, 0]])
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 200), st.integers(1, 150), st.integers(0, 2**31))
+def test_tiles_are_laid_out_one_by_one_as_all_at_once(width, height, seed):
+    tiled = InputContract(shapes=((64, 96), (64, 64)), colour="radiograph", resize="tiles", overlap=24)
+    pixels = np.random.default_rng(seed).random((height, width, 2), dtype=np.float32)
+    made = preprocess(Scan.in_memory(pixels, kind="transmission", subject="cargo"), tiled)
+    whole = made.tensor
+    assert whole.shape == made.tiles.shape
+    assert whole.flags.c_contiguous
+    for tile, view in enumerate(made.views):
+        laid = made.tiles[tile]
+        assert laid.flags.c_contiguous
+        assert laid.tobytes() == whole[tile].tobytes()
+        left, top, _, _ = (round(edge) for edge in made.window(tile))
+        part = pixels[top : top + laid.shape[1], left : left + laid.shape[2]]
+        np.testing.assert_array_equal(laid[:2, : part.shape[0], : part.shape[1]], part.transpose(2, 0, 1))
+        beyond = laid[:2].copy()
+        beyond[:, : part.shape[0], : part.shape[1]] = 1.0
+        assert (beyond == 1.0).all()
+        assert view.boxes(np.array([[left, top, left + 1, top + 1]], np.float32)).tolist() == [[0, 0, 1, 1]]
+
+
 def test_a_network_input_is_checked():
     with pytest.raises(ValueError, match="expected float32"):
         NetworkInput(np.zeros((3, 8, 8), np.float32), (Affine.identity(),), 8, 8)

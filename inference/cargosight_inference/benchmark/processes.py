@@ -86,6 +86,12 @@ def measure_start(model: str, threshold: float, paths: Sequence[Path], starts: i
     return _summarised(runs)
 
 
+def measure_results(model: str, threshold: float, path: Path, out: Path) -> float:
+    """Return the peak memory in MB of a fresh `cargosight inspect --out` on one scan."""
+    arguments = ["inspect", "--model", model, "--threshold", str(threshold), "--out", str(out), str(path)]
+    return _timed(_START, arguments)[1]
+
+
 def rival_is_installed() -> bool:
     """Return whether the rival's package can be imported."""
     return find_spec(RIVAL) is not None

@@ -37,7 +37,9 @@ The model is chosen by what was scanned (--subject), or named (--model). While t
 for baggage, it is also used when neither is given; --subject unknown without --model is refused, since
 nothing is guessed from the image.
 
-With --out, bag.jpg gives bag.overlay.png and bag.inspection.json; scans found in a folder keep their place
+With --out, bag.jpg gives bag.overlay.png and bag.inspection.json, and a cargo scan of two energies
+truck.materials.png, too: organic orange, light metal green, heavy metal blue, thin or unknown grey, opaque dark
+red. Scans found in a folder keep their place
 below it. Where two inputs would share a name, the later is called bag~ and eight hex digits that stand for
 its path; so is one whose name is too long.
 
@@ -244,11 +246,11 @@ def describe(inspection: Inspection) -> str:
     elif len(inspection.findings) == 0:
         what = "nothing found"
     else:
+        found = inspection.findings
+        places = [f" at {place}" for place in inspection.positions or ()] or [""] * len(found)
         what = ", ".join(
-            f"{label} {score:.2f}"
-            for label, score in zip(
-                inspection.findings.labels, inspection.findings.scores.tolist(), strict=True
-            )
+            f"{label} {score:.2f}{place}"
+            for label, score, place in zip(found.labels, found.scores.tolist(), places, strict=True)
         )
     if inspection.opaque_fraction is not None:
         what += f"; {inspection.load_state}, {inspection.opaque_fraction:.0%} not penetrated"

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from cargosight_inference.scans.blocks import expanded
 from cargosight_inference.scans.container import Container
 from cargosight_inference.scans.material_curves import (
     CLASSES,
@@ -24,7 +25,7 @@ from cargosight_inference.scans.material_curves import (
     smoothing,
 )
 from cargosight_inference.scans.penetration import Penetration, measure_penetration, noise_floor
-from cargosight_inference.scans.radiograph import Radiograph, expanded
+from cargosight_inference.scans.radiograph import Radiograph
 from cargosight_inference.scans.scan import Scan
 from cargosight_inference.scans.segments import Labels, sums, superpixels
 
@@ -41,6 +42,8 @@ _LEAST_DEPTH = 0.3  # -ln T: thinner, the curves of light and heavy lie within t
 _ABOVE_FLOOR = 4.0  # times the noise floor: below, offsets of the detector bend the ratio
 _LEAST_PIXELS = 80  # flat ones
 _SIDE = 28  # pixels, of a piece
+_LEAST_COLUMNS = 40
+_WELL_SEEN = 3.0  # -ln T up to which columns are compared
 _SYSTEMATIC = 0.006  # of the ratio: what is left of curves and anchor
 _UNANCHORED = 0.03  # of the ratio, where no steel was found to anchor the scan on
 _LEAST_CONFIDENCE = 0.6
@@ -140,7 +143,8 @@ def _measured(
     """Return depth, ratio, the ratio's standard error, and the number of flat blocks of each piece.
 
     The error comes from the scatter of ln T(low) - R ln T(high): a slope within a piece moves both logarithms along R
-    and adds nothing; noise and different materials do.
+    and adds nothing; noise and different materials do. Columns are pulses of the source, one for each energy, whose
+    doses differ: that moves all pixels of a column together, and a piece errs by its few columns, not its many pixels.
     """
     high, low, flat = smoothed
     weight = flat.astype(np.float32)
@@ -150,8 +154,24 @@ def _measured(
     ratios = low_depths / np.maximum(depths, 1e-6)
     off = (low - ratios.astype(np.float32)[labels] * high) * weight
     variance = np.maximum(sums(labels, off * off) / safe - (sums(labels, off) / safe) ** 2, 0.0)
+    across = np.arange(labels.shape[1], dtype=np.float32)[None] * weight
+    middle = sums(labels, across) / safe
+    width = np.sqrt(12.0 * np.maximum(sums(labels, across * across) / safe - middle**2, 0.0))
+    columns = np.maximum(width / smoothing(factor), 1.0)
+    variance_of_pulses = _scatter_of_columns(off, weight * (high < _WELL_SEEN)) ** 2 / columns
     independent = np.maximum(count / smoothing(factor) ** 2, 1.0)
-    return depths, ratios, np.sqrt(variance / independent) / np.maximum(depths, 1e-6), count
+    scatter = np.sqrt(variance / independent + variance_of_pulses)
+    return depths, ratios, scatter / np.maximum(depths, 1e-6), count
+
+
+def _scatter_of_columns(off: npt.NDArray[np.float32], weight: npt.NDArray[np.float32]) -> float:
+    """Return the standard deviation of the mean of a column, by its median absolute deviation; 0 of too few."""
+    count = weight.sum(axis=0)
+    enough = count >= 0.05 * len(weight)
+    if int(enough.sum()) < _LEAST_COLUMNS:
+        return 0.0
+    mean = (off * weight).sum(axis=0)[enough] / count[enough]
+    return float(np.median(np.abs(mean)) / 0.6745)
 
 
 def _named(

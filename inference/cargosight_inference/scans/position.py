@@ -37,14 +37,23 @@ class Position:
     """A place along a container.
 
     Attributes:
-        share: 0 at its left end in the scan, 1 at its right end; beyond them outside.
+        share: 0 at its left end in the scan, 1 at its right end; beyond them outside. Of a container that is cut off
+            by the picture, along the part that it shows.
         metres: from its left end, None where the length is not known or an end lies outside the picture.
-        sentence: for an operator.
     """
 
     share: float
     metres: float | None
-    sentence: str
+
+    def __str__(self) -> str:
+        return f"{self.share:.0%}" if self.metres is None else f"{self.metres:.1f} m"
+
+    def to_dict(self) -> dict[str, float | None]:
+        """Return it as JSON-ready values."""
+        return {
+            "share": round(self.share, 4),
+            "metres": None if self.metres is None else round(self.metres, 2),
+        }
 
 
 def container_length(radiograph: "Radiograph", container: "Container") -> Length:
@@ -64,20 +73,13 @@ def container_length(radiograph: "Radiograph", container: "Container") -> Length
     return Length(name, LENGTHS_M[name], most * container.confidence * (1.0 - error / _TOLERANCE))
 
 
-def share_along(box: tuple[float, float, float, float], x: float) -> float:
-    """Return where a column lies along a cargo box x1, y1, x2, y2: 0 at its left end, 1 at its right end."""
-    return (x - box[0]) / max(box[2] - box[0], 1.0)
+def place_along(box: tuple[float, float, float, float], x: float, metres: float | None) -> Position:
+    """Return where a column of the scan lies along a container.
 
-
-def position_along(container: "Container", x: float, length: Length | None = None) -> Position:
-    """Return where a column of the scan lies along a container."""
-    share = share_along(container.box, x)
-    where = f"{share:.0%} along the container from its left end in the scan"
-    if container.cut_left or container.cut_right:
-        return Position(share, None, f"{share:.0%} along the part of the container that the scan shows")
-    if length is None or length.metres is None:
-        return Position(share, None, where)
-    metres = share * length.metres
-    return Position(
-        share, metres, f"{where}, {metres:.1f} m if it is {length.name} (confidence {length.confidence:.2f})"
-    )
+    Args:
+        box: x1, y1, x2, y2 of its cargo box in scan pixels.
+        x: the column.
+        metres: length of the container, None where it is not known.
+    """
+    share = (x - box[0]) / max(box[2] - box[0], 1.0)
+    return Position(share, None if metres is None else share * metres)

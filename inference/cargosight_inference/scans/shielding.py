@@ -22,6 +22,11 @@ _SIZES = (2e-4, 0.03)  # of the box's area
 _LEAST_COMPACT, _LEAST_FILL = 0.35, 0.5
 _SHARP = 0.6  # of ln T over four pixels, from which an edge is sharp
 _MOST = 20
+LEAST_SCORE = 0.5
+"""Score from which a region is reported. A made block of 40 x 40 pixels among goods has 0.41 at 30 g/cm2 of steel,
+0.63 at 60 and 0.82 at 120. On clean scans the mean number of regions is 0.02 of 61 loaded containers and 0 of 56 empty
+ones (real grey; at 0.4 they would be 0.28 and 0.05), 0.14 of 7 trucks with their engines, 0 of 5 real ones of two
+energies, and 0.74 of 27 simulated ones, whose loads are denser."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +48,16 @@ class DenseRegion:
     sharpness: float
 
 
-def dense_regions(radiograph: Radiograph, container: Container) -> tuple[DenseRegion, ...]:
-    """Return the dense compact regions inside the cargo box, the highest score first, at most twenty."""
+def dense_regions(
+    radiograph: Radiograph, container: Container, least_score: float = LEAST_SCORE
+) -> tuple[DenseRegion, ...]:
+    """Return the dense compact regions inside the cargo box, the highest score first, at most twenty.
+
+    Args:
+        radiograph: one whose grey is ordered by density.
+        container: its cargo box.
+        least_score: in [0, 1]; lower ones are not reported.
+    """
     factor = radiograph.reduced.factor
     x1, y1, x2, y2 = (round(value / factor) for value in container.box)
     plane = radiograph.reduced.plane[y1:y2, x1:x2, 0]
@@ -64,7 +77,7 @@ def dense_regions(radiograph: Radiograph, container: Container) -> tuple[DenseRe
             continue
         rows, columns = slice(top, top + height), slice(left, left + width)
         region = _judged(labels[rows, columns] == label, extra[rows, columns], steep[rows, columns])
-        if region is not None:
+        if region is not None and region[0] >= least_score:
             edges = (x1 + left, y1 + top, x1 + left + width, y1 + top + height)
             found.append(DenseRegion(tuple(float(factor * edge) for edge in edges), *region))
     return tuple(sorted(found, key=lambda region: -region.score)[:_MOST])
