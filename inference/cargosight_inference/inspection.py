@@ -49,8 +49,8 @@ class Inspection:
         cargo_box: x1, y1, x2, y2 of the cargo box in scan pixels; None of a scan that is not of cargo, and where none
             was found.
         container_length_m: of the container that the box seems to be, in metres; None where that cannot be told.
-        opaque_regions: boxes x1, y1, x2, y2 in scan pixels of what could not be penetrated in the cargo box, the largest
-            first; none of a scan that is not of cargo.
+        opaque_regions: boxes x1, y1, x2, y2 in scan pixels of what could not be penetrated in the cargo box, the
+            largest first; none of a scan that is not of cargo.
         opaque_cells: bool (h, w), the same as blocks of the scan; None of a scan that is not of cargo. Blocks are
             squares of H // h pixels.
         materials: share of the cargo box by class of material, read piece by piece; None of less than two energies.

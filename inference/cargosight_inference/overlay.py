@@ -58,6 +58,8 @@ _LEAST_BANNER = 440
 _HEAT: Colour = (204, 121, 167)  # reddish purple
 _COLD = 0.1
 _HATCH: Colour = (213, 94, 0)  # vermillion
+_MOST_LABELS = 40
+"""Findings that are named, the best; others are outlined: hundreds of names make a margin of twenty thousand pixels."""
 _STRIPE = 64  # rows that are tinted at a time
 _DARKEST = 1e-3
 """Transmission shown as black: three decades below air, about where raw counts drown in noise."""
@@ -67,7 +69,7 @@ def draw_overlay(scan: Scan, inspection: Inspection) -> Picture:
     """Draw an inspection over its scan.
 
     A small scan is enlarged by a whole factor. The banner lies above the picture; labels that find no free
-    place beside their item lie to the right of it.
+    place beside their item lie to the right of it, and only the best forty findings have one.
 
     Args:
         scan: any kind; shown as `display_pixels` gives it.
@@ -102,7 +104,10 @@ def draw_overlay(scan: Scan, inspection: Inspection) -> Picture:
     ]
     outlined = _grow(items, 5 * unit)
     size_of_picture = (float(picture.shape[1]), float(picture.shape[0]))
-    labels = place_labels(outlined, [_label_size(text, unit) for text in texts], size_of_picture, 2 * unit)
+    texts = texts[:_MOST_LABELS]
+    labels = place_labels(
+        outlined[: len(texts)], [_label_size(text, unit) for text in texts], size_of_picture, 2 * unit
+    )
 
     banner = round(_BANNER * unit)
     canvas = _canvas(picture, labels, banner, unit)
@@ -110,10 +115,10 @@ def draw_overlay(scan: Scan, inspection: Inspection) -> Picture:
     colours = _colours(inspection.findings)
     for item, colour in reversed(list(zip(items, colours, strict=True))):
         _draw_outline(view[: picture.shape[0], : picture.shape[1]], item, colour, unit)
-    for item, label, colour in zip(outlined, labels, colours, strict=True):
+    for item, label, colour in zip(outlined, labels, colours, strict=False):
         if label.detached:
             _draw_leader(view, item, label, colour, unit)
-    for text, label, colour in zip(texts, labels, colours, strict=True):
+    for text, label, colour in zip(texts, labels, colours, strict=False):
         _draw_label(view, text, label, colour, unit)
     _draw_banner(canvas[:banner], inspection, unit)
     return canvas

@@ -1,4 +1,4 @@
-"""Results in files: an overlay PNG and an inspection JSON for each scan, and for two energies of cargo the materials."""
+"""Results in files: overlay and inspection JSON of each scan, and a picture of materials of cargo at two energies."""
 
 import errno
 import json

@@ -54,23 +54,18 @@ def reads_large_scans(contract: InputContract) -> bool:
     return contract.resize == "tiles" and contract.colour == "radiograph"
 
 
-def measure_large_scans(
-    inspector: Inspector, threshold: float, folder: Path, rounds: int
-) -> tuple[LargeScan, ...]:
+def measure_large_scans(inspector: Inspector, folder: Path, rounds: int) -> tuple[LargeScan, ...]:
     """Make an 8-bit grey scan and a 16-bit one of two energies, and measure both.
 
     Args:
-        inspector: of a model that `reads_large_scans`.
-        threshold: that it was made with.
+        inspector: of a model that `reads_large_scans`, with one threshold for everything.
         folder: for the scans and their results.
         rounds: how often bare parts and pipeline run, in turns.
     """
     grey, dual = write_grey(folder / "grey.png"), write_dual_energy(folder / "dual-energy.tif")
     return (
-        _measured(f"8-bit grey of {WIDTH} x {HEIGHT}", grey, _decode, inspector, threshold, rounds),
-        _measured(
-            f"16-bit dual energy of {WIDTH} x {HEIGHT}", dual, _decode_pages, inspector, threshold, rounds
-        ),
+        _measured(f"8-bit grey of {WIDTH} x {HEIGHT}", grey, _decode, inspector, rounds),
+        _measured(f"16-bit dual energy of {WIDTH} x {HEIGHT}", dual, _decode_pages, inspector, rounds),
     )
 
 
@@ -79,9 +74,9 @@ def _measured(
     path: Path,
     decode: Callable[[Bytes], None],
     inspector: Inspector,
-    threshold: float,
     rounds: int,
 ) -> LargeScan:
+    threshold = next(iter(inspector.thresholds.values()))
     encoded = np.fromfile(path, dtype=np.uint8)
     scan = read_scan(path, ReadOptions(subject="cargo"))
     tiles = preprocess(scan, inspector.contract.input).tensor

@@ -151,7 +151,7 @@ def _refusal(path: Path) -> str | None:
 
 def _measure(arguments: argparse.Namespace, paths: Sequence[Path], notes: list[str], folder: Path) -> Report:
     parts = arguments.only or _PARTS
-    model = default_model(None) if arguments.model is None else arguments.model
+    model = default_model("baggage") if arguments.model is None else arguments.model
     inspector = Inspector(model, threshold=_THRESHOLD)
     path = str(inspector.model.path)
     results: dict[str, Any] = {}
@@ -161,7 +161,7 @@ def _measure(arguments: argparse.Namespace, paths: Sequence[Path], notes: list[s
         "memory": lambda: measure_stream(path, _THRESHOLD, paths, arguments.scans),
         "rival": lambda: measure_rival(paths, arguments.starts, arguments.rival_weights),
         "projection": lambda: measure_projection(arguments.rounds),
-        "large-scan": lambda: measure_large_scans(inspector, _THRESHOLD, folder, arguments.rounds),
+        "large-scan": lambda: measure_large_scans(inspector, folder, arguments.rounds),
     }
     for part in _PARTS:
         if part not in parts:
