@@ -260,10 +260,10 @@ def test_misuse_is_exit_code_2_with_a_sentence(model, scans, capsys, arguments, 
     assert captured.out == ""
 
 
-@pytest.mark.parametrize("subject", ["unknown", "cargo"])
-def test_a_subject_without_a_model_lists_the_choices(scans, capsys, subject):
-    assert run(scans, "--subject", subject) == 2
-    assert "baggage (model baggage)" in capsys.readouterr().err
+@pytest.mark.parametrize("words", [(), ("--subject", "unknown")])
+def test_without_a_subject_or_a_model_the_choices_are_listed(scans, capsys, words):
+    assert run(scans, *words) == 2
+    assert "baggage (model baggage), cargo (model container)" in capsys.readouterr().err
 
 
 def test_the_help_says_how_the_model_is_chosen(capsys):

@@ -33,9 +33,8 @@ _EPILOG = """\
 One line is written for each scan: decision, path, items with their scores, time. Decisions are `clear`,
 `refer` (to secondary inspection) and `unreadable` (the file itself).
 
-The model is chosen by what was scanned (--subject), or named (--model). While there is one bundled model,
-for baggage, it is also used when neither is given; --subject unknown without --model is refused, since
-nothing is guessed from the image.
+The model is chosen by what was scanned (--subject baggage or cargo), or named (--model). Neither of them is
+refused, and --subject unknown without --model is refused, since nothing is guessed from the image.
 
 With --out, bag.jpg gives bag.overlay.png and bag.inspection.json, and a cargo scan of two energies
 truck.materials.png, too: organic orange, light metal green, heavy metal blue, thin or unknown grey, opaque dark
