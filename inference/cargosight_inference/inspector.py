@@ -45,20 +45,16 @@ _LARGEST_HASHED_FILE = 1 << 30
 """An unreadable file above this size in bytes is identified by its path alone: it is no scan, hashing it
 takes long."""
 
-_DEFAULT_MODELS: Mapping[Subject, str] = {"baggage": "baggage"}
+_DEFAULT_MODELS: Mapping[Subject, str] = {"baggage": "baggage", "cargo": "container"}
 
 
 def default_model(subject: Subject | None) -> str:
-    """Return the model for a subject when none is named.
-
-    A subject that was not stated (None) is taken as the one subject that has a bundled model, for as long
-    as there is only one. `unknown` is a statement, and never guessed at.
+    """Return the bundled model for a subject when none is named.
 
     Raises:
-        UsageError: there is no default for it; the message lists the choices.
+        UsageError: the subject was not stated (None), or is `unknown`: nothing is guessed from the image. The message
+            lists the choices.
     """
-    if subject is None and len(_DEFAULT_MODELS) == 1:
-        return next(iter(_DEFAULT_MODELS.values()))
     if subject is not None and subject in _DEFAULT_MODELS:
         return _DEFAULT_MODELS[subject]
     choices = ", ".join(f"{name} (model {model})" for name, model in _DEFAULT_MODELS.items())

@@ -216,20 +216,11 @@ def test_a_model_that_gives_no_findings_is_refused(tmp_path):
         Inspector(path, threshold=0.5)
 
 
-def test_the_default_model_follows_the_subject():
-    assert default_model("baggage") == "baggage"
-    assert default_model(None) == "baggage"  # while one subject has a bundled model
-    for subject in ("unknown", "cargo"):
-        with pytest.raises(UsageError, match=f"is {subject}.*baggage \\(model baggage\\).*onnx"):
+def test_the_default_model_follows_the_subject_and_is_never_guessed():
+    assert (default_model("baggage"), default_model("cargo")) == ("baggage", "container")
+    for subject, said in ((None, "was not stated"), ("unknown", "is unknown")):
+        with pytest.raises(UsageError, match=f"{said}.*baggage .model baggage., cargo .model container.*onnx"):
             default_model(subject)
-
-
-def test_the_default_model_is_not_guessed_between_two(monkeypatch):
-    models = {"baggage": "baggage", "cargo": "container"}
-    monkeypatch.setattr("cargosight_inference.inspector._DEFAULT_MODELS", models)
-    assert default_model("cargo") == "container"
-    with pytest.raises(UsageError, match="was not stated"):
-        default_model(None)
 
 
 def test_a_path_may_be_a_string_or_a_path(inspector, tmp_path):
