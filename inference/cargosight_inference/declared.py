@@ -16,9 +16,9 @@ from cargosight_inference.scans.load_state import LoadState
 from cargosight_models.errors import nearest_spelling
 from cargosight_models.geometry import FloatArray
 
-UNLIKE_AT = 0.05
-"""Typicality at or below which a scan is unlike its heading: of what is like it, one in twenty is so, too. A heading
-reaches it from 19 references on."""
+UNLIKE_AT = 0.1
+"""Typicality at or below which a scan is unlike its heading: of what is like it, one in ten is so, too. A heading
+reaches it from 9 references on; 0.05 would take 19, and few headings have them."""
 EMPTY_LOOKS_LOADED, LOADED_LOOKS_EMPTY = "declared_empty_looks_loaded", "declared_loaded_looks_empty"
 _SHOWN = 3
 """Of the nearest headings."""

@@ -25,7 +25,7 @@ class Policy:
             do engines, gearboxes and coils of steel, of which many a load is made.
         refer_declared: whether a box that looks empty though a load was declared, or the reverse, refers.
         refer_unlike_declared: whether a load that is atypical of its heading refers. Not by default: by the rule that
-            calls it so, one in twenty of those that are as declared is atypical.
+            calls it so, one in ten of those that are as declared is atypical.
         refer_opaque_above: share of the cargo box that could not be penetrated from which a load refers, in [0, 1]; 1
             never does. The default is a twentieth: behind less there is room for little.
     """

@@ -101,6 +101,12 @@ def test_another_load_than_declared_is_atypical(house, tmp_path):
     assert found.declared.rank > 1
     assert found.declared.typicality == pytest.approx(1 / (EACH + 1))
     assert found.declared.nearest[0].heading == "7204"
+    assert found.findings.labels == ("unlike_declared",)
+    assert found.decision == "clear"
+    strict = inspector(
+        house, declared="1701", policy=Policy(refer_unlike_declared=True, refer_opaque_above=1.0)
+    )
+    assert strict.inspect(tmp_path / "new.npy").decision == "refer"
 
 
 def test_empty_and_loaded_that_contradict_the_declaration_refer_in_neutral_words(house, tmp_path):

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -48,8 +48,9 @@ def write_gallery(path: Path, gallery: Gallery, *, force: bool = False) -> None:
         "references": [asdict(reference) for reference in gallery.references],
     }
     text = np.frombuffer(json.dumps(about, ensure_ascii=False).encode("utf-8"), dtype=np.uint8)
+    arrays: dict[str, Any] = {_ABOUT: text[None], _EMBEDDINGS: gallery.embeddings}
     held = io.BytesIO()
-    np.savez_compressed(held, allow_pickle=False, **{_ABOUT: text[None], _EMBEDDINGS: gallery.embeddings})
+    np.savez_compressed(held, allow_pickle=False, **arrays)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         part.write_bytes(held.getvalue())
@@ -141,5 +142,5 @@ def _reference(row: object) -> Reference:
     return Reference(checked_heading(heading), group, sha256)
 
 
-def _is_sha256(value: Any) -> bool:  # noqa: ANN401 - JSON is anything
+def _is_sha256(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and _SHA256.fullmatch(value) is not None
