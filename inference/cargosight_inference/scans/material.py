@@ -123,7 +123,7 @@ def classify_materials(
     error = np.hypot(error, _SYSTEMATIC if anchor.confidence > 0.0 else _UNANCHORED)
     classes, confidence = _named(depths, ratios, error, anchor.energies)
     cells = (penetration or measure_penetration(radiograph, container)).cells
-    opaque = sums(labels, cells) / blocks > _MOST_OPAQUE
+    opaque = sums(labels, cells.astype(np.float32)) / blocks > _MOST_OPAQUE
     deepest = -np.log(_ABOVE_FLOOR * noise_floor(radiograph))
     unknown = (depths < _LEAST_DEPTH) | (flat < _LEAST_PIXELS / factor**2) | (depths * measured > deepest)
     unknown |= confidence < _LEAST_CONFIDENCE
@@ -208,4 +208,5 @@ def draw_materials(scan: Scan, classes: npt.NDArray[np.uint8]) -> npt.NDArray[np
     palette = np.rint(np.clip(drawn, 0.0, 255.0)).astype(np.uint8)  # (classes, tones, 3)
     tone = cv2.convertScaleAbs(np.ascontiguousarray(scan.pixels[:, :, 0]), alpha=255.0)
     whole = expanded(classes, scan.height, scan.width)
-    return palette[whole, tone]
+    picture: npt.NDArray[np.uint8] = palette[whole, tone]
+    return picture

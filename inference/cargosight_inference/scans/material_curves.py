@@ -141,8 +141,8 @@ def anchored_on_steel(
         return SteelAnchor(1.0, energies, 1.0, count, 0.0)
     found = float(np.average(ratios[near], weights=depth[near]))
     typical = float(np.average(depth[near], weights=depth[near]))
-    fitted, factor = _fitted(found, typical, energies)
-    return SteelAnchor(found, fitted, factor, int(near.sum()), float(near.mean()))
+    fitted, left = _fitted(found, typical, energies)
+    return SteelAnchor(found, fitted, left, int(near.sum()), float(near.mean()))
 
 
 def _fitted(ratio: float, depth: float, nominal: tuple[float, float]) -> tuple[tuple[float, float], float]:

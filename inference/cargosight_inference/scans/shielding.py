@@ -78,8 +78,9 @@ def dense_regions(
         rows, columns = slice(top, top + height), slice(left, left + width)
         region = _judged(labels[rows, columns] == label, extra[rows, columns], steep[rows, columns])
         if region is not None and region[0] >= least_score:
-            edges = (x1 + left, y1 + top, x1 + left + width, y1 + top + height)
-            found.append(DenseRegion(tuple(float(factor * edge) for edge in edges), *region))
+            x, y = float(factor * (x1 + left)), float(factor * (y1 + top))
+            box = (x, y, x + float(factor * width), y + float(factor * height))
+            found.append(DenseRegion(box, *region))
     return tuple(sorted(found, key=lambda region: -region.score)[:_MOST])
 
 
