@@ -117,7 +117,7 @@ def decode_tiff_page(data: bytes, tiff: TiffFile, page: TiffPage) -> tuple[Pixel
     return (_OPAQUE - stored if page.zero_is_white else stored), False
 
 
-def _unpack_bytes(data: bytes) -> Pixels:
+def _unpack_bytes(data: bytes | bytearray) -> Pixels:
     """Decode a TIFF of 8-bit samples by Pillow: OpenCV lets pieces that do not unpack pass as black ones."""
     from PIL.TiffImagePlugin import TiffImageFile  # only who reads such a file waits for it
 
@@ -139,7 +139,7 @@ def _demand_whole_jpeg_pieces(data: bytes, page: TiffPage) -> None:
         _demand_whole_jpeg(piece, _imdecode(piece, _UPRIGHT_RGB, "TIFF"), _UPRIGHT_RGB)
 
 
-def _imdecode(data: bytes, flags: int, what: str) -> Pixels:
+def _imdecode(data: bytes | bytearray, flags: int, what: str) -> Pixels:
     try:
         with _quiet():
             return _present(cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags), what)

@@ -111,7 +111,7 @@ class TiffFile:
     byte_order: ByteOrder
     big: bool
 
-    def alone(self, data: bytes, page: TiffPage) -> bytes:
+    def alone(self, data: bytes, page: TiffPage) -> bytearray:
         """Return the file with one page, whose directory is written anew from the tags that were checked.
 
         So no decoder rotates, warns of harmless tags, unpacks another page or reads a tag in another way than
@@ -135,7 +135,7 @@ class TiffFile:
                 entries += struct.pack(order + word, behind_at + len(behind))
                 behind += packed + bytes(-len(packed) % 8)
         out += struct.pack(order + count, len(page.tags)) + entries + bytes(slot) + behind
-        return bytes(out)
+        return out  # not as bytes: that would be one more copy of the whole file
 
 
 def _kind(tag: int, values: IndexArray, big: bool) -> int:
