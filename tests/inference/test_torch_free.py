@@ -37,6 +37,19 @@ print(json.dumps([inspection.decision, picture.shape[2], sorted(sys.modules)]))
 """
 )
 
+PROJECT = (
+    BLOCK
+    + """
+import numpy as np
+from cargosight_inference.scans.attenuation import STEEL
+from cargosight_inference.scans.projection import Signature, project
+from cargosight_inference.scans.scan import Scan
+scan = Scan.in_memory(np.full((40, 50, 2), 0.3, np.float32), kind="transmission", subject="cargo")
+made = project(scan, Signature("plate", {STEEL: np.full((9, 9), 20.0, np.float32)}, 4.0), 10, 10)
+print(json.dumps([made.box, sorted(sys.modules)]))
+"""
+)
+
 IMPORT = "import cargosight_inference, json, sys; print(json.dumps(sorted(sys.modules)))"
 
 
@@ -58,6 +71,13 @@ def test_an_inspection_runs_where_the_training_stack_cannot_be_imported(tmp_path
     decision, channels, modules = run(INSPECT, str(model), str(path))
     assert (decision, channels) == ("refer", 3)
     assert not {name.split(".")[0] for name in modules} & {*HEAVY, "tqdm", "psutil", "scipy", "pandas"}
+
+
+def test_a_projection_runs_where_the_training_stack_cannot_be_imported():
+    """As the drills of a console will."""
+    box, modules = run(PROJECT)
+    assert box == [10.0, 10.0, 19.0, 19.0]
+    assert not {name.split(".")[0] for name in modules} & {*HEAVY, "cargosight_training"}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

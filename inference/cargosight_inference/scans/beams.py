@@ -74,19 +74,42 @@ class Beam:
         """
         if not loads:
             raise UsageError("no material in the beam; give at least one, of areal density 0 for air")
-        coefficients = {material: _coefficients(self, material) for material in loads}
         shape = next(iter(loads.values())).shape
         passed = np.zeros(shape, dtype=np.float32)
-        depth, part = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.float32)
+        part = np.empty(shape, dtype=np.float32)
         for index, weight in enumerate(self.weights.tolist()):
-            depth.fill(0.0)
-            for material, load in loads.items():
-                np.multiply(load, np.float32(coefficients[material][index]), out=part)
-                depth -= part
-            np.exp(depth, out=depth)
-            depth *= np.float32(weight)
-            passed += depth
+            left = self._left(loads, index, part)
+            left *= np.float32(weight)
+            passed += left
         return passed
+
+    def darkening(self, before: dict[Material, Plane], loads: dict[Material, Plane]) -> Plane:
+        """Return what `loads` leave of the signal that passes `before`, in [0, 1]; 1 to the last bit where they are 0.
+
+        Args:
+            before: areal density in g/cm2 of each material that is there already.
+            loads: of each that comes into the beam, of the same shape.
+        """
+        shape = next(iter(before.values())).shape
+        passed, both = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
+        part = np.empty(shape, dtype=np.float32)
+        for index, weight in enumerate(self.weights.tolist()):
+            left = self._left(before, index, part)
+            left *= np.float32(weight)
+            passed += left
+            left *= self._left(loads, index, part)
+            both += left
+        found: Plane = both / passed
+        return found
+
+    def _left(self, loads: dict[Material, Plane], index: int, part: Plane) -> Plane:
+        """Return the share of the photons of one energy that passes; `part` is room to work in."""
+        depth = np.zeros_like(part)
+        for material, load in loads.items():
+            np.multiply(load, np.float32(_coefficients(self, material)[index]), out=part)
+            depth -= part
+        found: Plane = np.exp(depth, out=depth)
+        return found
 
 
 @lru_cache(maxsize=256)

@@ -2,20 +2,26 @@
 
 Transmissions multiply only for photons of one energy. A linac's beam has many, and what reaches a threat behind thick
 cargo is harder than what reaches it in air, so that plain multiplication is wrong by 15 to 40 % there. Here the
-background's signal is read as a thickness of iron, the threat is put behind that much iron energy by energy, and the
-ratio of both signals is what the scan is multiplied by.
+background's signal is read as a thickness, the threat is put behind that much energy by energy, and the ratio of both
+signals is what the scan is multiplied by.
+
+A thickness of what, two energies tell where cargo is neither thin nor dark (see `hardening`); elsewhere, and with one
+energy, of a mixture midway between iron and polyethylene. At 4, 6 and 9 MV, behind steel, aluminium, concrete, water,
+cellulose or polyethylene as opaque as 0 to 300 mm of steel, the signal is then within 8 % of exact simulation for
+threats up to 60 g/cm2: 3.0, 5.4 and 7.6 % at most for 20, 40 and 60, and 0.4 % for 60 where two energies tell. Behind
+lead it is not: up to 13 % too bright for 20 g/cm2 of an organic thing, 40 % for 60, and half of that where two tell.
 """
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cargosight_inference.scans.attenuation import IRON, Material
+from cargosight_inference.scans.attenuation import Material
 from cargosight_inference.scans.beams import Beam, Plane, linac
+from cargosight_inference.scans.hardening import UNTOLD, background, kinds
 from cargosight_inference.scans.scan import Scan
 from cargosight_models.errors import UsageError
 
@@ -24,9 +30,6 @@ DEFAULT_MEGAVOLTS = (6.0, 4.0)
 OPAQUE = 0.002
 """Transmission below which nothing is told from noise, where the scan's photon count is not known."""
 
-_CURVE_STEPS = 2000
-_MOST_IRON = 1000.0  # g/cm2, 1.3 m, beyond what any beam tells from nothing
-_DEEPEST = 12.0  # -ln T, a count in 160,000
 MASK_DEPTH = 0.002  # -ln T in air from which a pixel belongs to the threat
 RING = 9  # pixels around the threat over which the background's variation is measured
 
@@ -170,9 +173,10 @@ def darkened(
     if not there.any():
         return after
     held = {material: load[there] for material, load in loads.items()}
+    kind = kinds(signal, beams)[there]
     for channel, beam in enumerate(beams):
         before = signal[:, :, channel][there]
-        factor = darkening(beam, before, held)
+        factor = darkening(beam, before, held, kind)
         now = before * factor
         if photons is not None and rng is not None:
             now += _missing_noise(before, factor, photons, rng)
@@ -180,33 +184,17 @@ def darkened(
     return after
 
 
-def darkening(beam: Beam, signal: Plane, loads: dict[Material, Plane]) -> Plane:
-    """Return what a signal in [0, 1] is multiplied by when `loads` (g/cm2) come into the beam; 1 for none."""
-    iron = iron_load(beam, signal)
-    behind = beam.transmission({IRON: iron})
-    rest = {material: load for material, load in loads.items() if material != IRON}
-    both = beam.transmission({IRON: iron + loads.get(IRON, np.float32(0.0)), **rest})
-    found: Plane = both / behind
-    return found
+def darkening(beam: Beam, signal: Plane, loads: dict[Material, Plane], kind: Plane | None = None) -> Plane:
+    """Return what a signal in [0, 1] is multiplied by when `loads` come into the beam; 1 for none.
 
-
-def iron_load(beam: Beam, signal: Plane) -> Plane:
-    """Return the areal density of iron in g/cm2 that leaves `signal` of the beam; 0 from 1 on."""
-    curve = _iron_curve(beam)
-    depth = -np.log(np.clip(signal, np.float32(np.exp(-_DEEPEST)), np.float32(1.0)))
-    place = depth * np.float32((curve.size - 1) / _DEEPEST)
-    index = np.minimum(place.astype(np.intp), curve.size - 2)
-    low = curve[index]
-    found: Plane = low + (curve[index + 1] - low) * (place - index.astype(np.float32))
-    return found
-
-
-@lru_cache(maxsize=16)
-def _iron_curve(beam: Beam) -> Plane:
-    """Iron in g/cm2 that leaves exp(-d) of a beam, for d in even steps from 0 to `_DEEPEST`."""
-    loads = np.linspace(0.0, _MOST_IRON, _CURVE_STEPS)
-    passed = np.exp(-np.outer(loads, beam.attenuation(IRON))) @ beam.weights
-    return np.interp(np.linspace(0.0, _DEEPEST, _CURVE_STEPS), -np.log(passed), loads).astype(np.float32)
+    Args:
+        beam: of the signal.
+        signal: any shape.
+        loads: g/cm2 of each material, of the same shape.
+        kind: in [0, 1], of the same shape, from iron to polyethylene; None where it is not known: `hardening.UNTOLD`.
+    """
+    known = np.full_like(signal, UNTOLD) if kind is None else kind
+    return beam.darkening(background(beam, signal, known), loads)
 
 
 def visibility(
