@@ -33,6 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="8-bit pictures as a scanner shows them, or 16-bit transmission at two energies "
         "(default: png for bags, tiff for containers)",
     )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with a series that was interrupted: same seed, format and settings (with none, one begins)",
+    )
     _add_baggage(parser.add_argument_group("baggage"))
     _add_container(parser.add_argument_group("container"))
 
@@ -127,6 +132,7 @@ def _bags(args: argparse.Namespace, bar: Progress) -> tuple[Path, DataSet]:
         seed=args.seed,
         form=args.format or "png",
         settings=settings,
+        resume=args.resume,
         done=bar.advance,
     )
     return args.out / bag_files.ANNOTATIONS, dataset
@@ -149,6 +155,7 @@ def _containers(args: argparse.Namespace, bar: Progress) -> tuple[Path, DataSet]
         threats=THREATS,
         lookalikes=LOOKALIKES,
         form=args.format or "tiff",
+        resume=args.resume,
         done=bar.advance,
     )
     return args.out / container_files.ANNOTATIONS, dataset

@@ -1,6 +1,7 @@
 """Series of simulated bags as files: pictures or raw transmission, with boxes as COCO JSON."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -13,6 +14,7 @@ from cargosight_training.datasets.records import DataSet
 from cargosight_training.datasets.writing import BoxedImage, SourceTerms, write_coco
 from cargosight_training.simulation.baggage import BAGGAGE_CLASSES, BagSettings, SimulatedBag, simulate_bag
 from cargosight_training.simulation.canvas import Plane
+from cargosight_training.simulation.series import Series, end_series, write_series
 
 Format = Literal["png", "jpeg", "tiff"]
 SOURCE = "simulated-baggage"
@@ -29,6 +31,7 @@ def write_bags(
     seed: int,
     form: Format = "png",
     settings: BagSettings | None = None,
+    resume: bool = False,
     done: Callable[[], None] | None = None,
 ) -> DataSet:
     """Simulate `count` bags into `out/images/NNNNN.*` and their boxes into `out/baggage.json`.
@@ -39,69 +42,39 @@ def write_bags(
         seed: of the series; bag number i depends on the seed, i and the settings alone.
         form: `png` or `jpeg` for the picture that a scanner would show, `tiff` for the 16-bit transmission.
         settings: what bags are made.
+        resume: go on with an interrupted series of the same seed, format and settings.
         done: called after each bag.
 
     Raises:
-        UsageError: a wrong number, or the folder holds a series or pictures already.
+        UsageError: a wrong number, or the folder holds a series or pictures that this one does not go on with.
     """
     if form not in get_args(Format):
         raise UsageError(f"the format is {form!r}; expected one of {', '.join(get_args(Format))}")
-    folder = begin_series(out, ANNOTATIONS, count=count, seed=seed, what="bags")
-    images = []
-    for index in range(count):
-        bag = simulate_bag(seed, index, settings)
-        path = folder / f"{index:05d}{_SUFFIXES[form]}"
-        write_bag(path, bag)
-        images.append(_boxed(path, bag))
-        if done is not None:
-            done()
-    return write_coco(
+    wanted = settings or BagSettings()
+    series = Series(out, ANNOTATIONS, "bags", count, seed, _SUFFIXES[form], asdict(wanted))
+
+    def make(index: int) -> tuple[bytes, BoxedImage]:
+        bag = simulate_bag(seed, index, wanted)
+        path = series.picture(index)
+        return encode_bag(path.suffix, bag), _boxed(path, bag)
+
+    images = list(write_series(series, make, resume=resume, done=done))
+    dataset = write_coco(
         out / ANNOTATIONS, images, BAGGAGE_CLASSES.names, SourceTerms(SOURCE, origin="simulated")
     )
+    end_series(series)
+    return dataset
 
 
-def begin_series(out: Path, annotations: str, *, count: int, seed: int, what: str) -> Path:
-    """Check the numbers of a series, make its folder of images and return it.
-
-    Raises:
-        UsageError: a wrong number, or the folder holds a series or pictures already.
-    """
-    if count < 1:
-        raise UsageError(f"{count} {what} were asked for; expected 1 or more")
-    if seed < 0:
-        raise UsageError(f"the seed is {seed}; expected 0 or more")
-    if (out / annotations).exists():
-        raise UsageError(
-            f"{out / annotations} exists already; name another folder, or delete that series first"
-        )
-    folder = out / "images"
-    if folder.is_dir() and any(folder.iterdir()):
-        raise UsageError(
-            f"{folder} holds pictures already, of another data set or of a series that was interrupted; name another "
-            "folder, or delete them first"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def write_bag(path: Path, bag: SimulatedBag) -> None:
-    """Write one bag; the suffix decides: `.tif` the transmission, `.png` or `.jpg` the picture.
-
-    Raises:
-        UsageError: another suffix.
-    """
-    if path.suffix == ".tif":
-        encoded = encode_transmission(bag.transmission)
-    elif path.suffix in {".png", ".jpg"}:
-        picture: npt.NDArray[Any] = bag.picture if bag.picture.ndim == 2 else bag.picture[:, :, ::-1]
-        quality = (
-            [cv2.IMWRITE_JPEG_QUALITY, 90] if path.suffix == ".jpg" else [cv2.IMWRITE_PNG_COMPRESSION, 6]
-        )
-        _, buffer = cv2.imencode(path.suffix, np.ascontiguousarray(picture), quality)
-        encoded = buffer.tobytes()
-    else:
-        raise UsageError(f"{path} ends in {path.suffix!r}; expected .png, .jpg or .tif")
-    path.write_bytes(encoded)
+def encode_bag(suffix: str, bag: SimulatedBag) -> bytes:
+    """Return one bag as a file: for `.tif` of the transmission, for `.png` or `.jpg` of the picture."""
+    if suffix == ".tif":
+        return encode_transmission(bag.transmission)
+    picture: npt.NDArray[Any] = bag.picture if bag.picture.ndim == 2 else bag.picture[:, :, ::-1]
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 90] if suffix == ".jpg" else [cv2.IMWRITE_PNG_COMPRESSION, 6]
+    _, buffer = cv2.imencode(suffix, np.ascontiguousarray(picture), quality)
+    encoded: bytes = buffer.tobytes()
+    return encoded
 
 
 def encode_transmission(transmission: Plane, air_counts: int = AIR_COUNTS) -> bytes:

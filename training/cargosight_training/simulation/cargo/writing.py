@@ -21,7 +21,8 @@ from cargosight_training.simulation.cargo.container import (
     simulate_container,
 )
 from cargosight_training.simulation.cargo.insertion import Builder, Inserted
-from cargosight_training.simulation.writing import begin_series, encode_counts
+from cargosight_training.simulation.series import Series, end_series, write_series
+from cargosight_training.simulation.writing import encode_counts
 
 SOURCE = "simulated-cargo"
 ANNOTATIONS = "container.json"
@@ -38,6 +39,7 @@ def write_containers(
     threats: Mapping[str, Builder],
     lookalikes: Mapping[str, Builder],
     form: str = "tiff",
+    resume: bool = False,
     done: Callable[[], None] | None = None,
 ) -> DataSet:
     """Simulate `count` scans into `out/images/NNNNN.*` and their truth into `out/container.json`.
@@ -53,23 +55,28 @@ def write_containers(
         threats: builders by class name; with none, the file labels no class.
         lookalikes: builders by name.
         form: `tiff`, `png` or `jpeg`.
+        resume: go on with an interrupted series of the same seed, format, settings and builders' names.
         done: called after each scan.
 
     Raises:
-        UsageError: a wrong number, or the folder holds a series or pictures already.
+        UsageError: a wrong number, or the folder holds a series or pictures that this one does not go on with.
     """
-    folder = begin_series(out, ANNOTATIONS, count=count, seed=seed, what="scans")
-    classes = tuple(threats) or (_NOTHING_SOUGHT,)
-    images = []
-    for index in range(count):
-        scan = simulate_container(seed, index, settings, threats=threats, lookalikes=lookalikes)
-        path = folder / f"{index:05d}{_SUFFIXES[form]}"
-        path.write_bytes(encode_counts(scan.counts) if form == "tiff" else _picture(scan, path.suffix))
-        images.append(_boxed(path, scan))
-        if done is not None:
-            done()
+    wanted = settings or ContainerSettings()
+    plan = {**asdict(wanted), "threats": list(threats), "lookalikes": list(lookalikes)}
+    series = Series(out, ANNOTATIONS, "scans", count, seed, _SUFFIXES[form], plan)
+
+    def make(index: int) -> tuple[bytes, BoxedImage]:
+        scan = simulate_container(seed, index, wanted, threats=threats, lookalikes=lookalikes)
+        path = series.picture(index)
+        return encode_counts(scan.counts) if form == "tiff" else _picture(scan, path.suffix), _boxed(
+            path, scan
+        )
+
+    images = list(write_series(series, make, resume=resume, done=done))
     terms = SourceTerms(SOURCE, labelled=tuple(threats), origin="simulated")
-    return write_coco(out / ANNOTATIONS, images, classes, terms)
+    dataset = write_coco(out / ANNOTATIONS, images, tuple(threats) or (_NOTHING_SOUGHT,), terms)
+    end_series(series)
+    return dataset
 
 
 def _picture(scan: SimulatedContainer, suffix: str) -> bytes:
