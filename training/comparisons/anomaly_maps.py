@@ -26,8 +26,8 @@ _ROUNDS = 8
 _WHITENED = 48
 """Directions that are kept of the backbone's patches: distances in all of them cost three times as much."""
 _BLOCK = 4096
-_STUDENT_STEPS = 2000
-_STUDENT_BATCH = 1024
+_STUDENT_STEPS = 1500
+_STUDENT_BATCH = 512
 
 
 @dataclass(frozen=True, eq=False)

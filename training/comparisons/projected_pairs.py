@@ -120,7 +120,7 @@ def draw_pairs(
     seed: int,
     families: Mapping[str, Builder] = THREATS,
 ) -> list[Drawn]:
-    """Project every family into scans, each into as many, half of them where they stand out.
+    """Project every family into scans, each into as many, half of them where they stand out; the families take turns.
 
     Args:
         scans: Of which the list is gone round in turn.
@@ -129,8 +129,8 @@ def draw_pairs(
         families: Builders of threats.
     """
     drawn, turn = [], 0
-    for position, family in enumerate(families):
-        for number in range(per_family):
+    for number in range(per_family):
+        for position, family in enumerate(families):
             for tried in range(_SCANS_TRIED):
                 place = (turn + tried) % len(scans)
                 found = _draw_one(
