@@ -325,7 +325,7 @@ def test_the_comparison_scores_all_candidates_and_goes_on_from_what_it_kept(
     real = document["kinds"]["real"]
     assert real.keys() == {"5", "1"}
     for rows in real.values():
-        assert len(rows) == 8
+        assert len(rows) == 9
         for row in rows.values():
             assert row[ALL_FAMILIES]["clean"] == 4
             assert row[ALL_FAMILIES]["groups"] == 2

@@ -307,18 +307,23 @@ def fit_candidates(
     normal = patches_of(inside)
     beside = patches_of([window for both in outside for window in both])
     neck_bank = Bank("neck", normal, small, centres=True)
+    backbone_bank = Bank("backbone", normal, small, centres=True)
     teacher = Bank("backbone", normal, large, centres=False)
     student = Student(teacher, beside, seed=0)
     scorers: dict[str, Scorer] = {
         "head": of_head,
         f"bank of {small:,}, neck": neck_bank,
-        f"bank of {small:,}, backbone": Bank("backbone", normal, small, centres=True),
+        f"bank of {small:,}, backbone": backbone_bank,
         f"bank of {large:,}, backbone": teacher,
         f"student of the bank of {large:,}": student,
         f"{COMPONENTS} Gaussians, neck": Gaussians(normal, COMPONENTS),
     }
     usual = [clean for clean, _ in outside]
     head_scale = (of_head, Scale.of(of_head, usual))
-    for name, score in (("bank, neck", neck_bank), ("student", student)):
+    for name, score in (
+        ("bank, neck", neck_bank),
+        ("bank, backbone", backbone_bank),
+        ("student", student),
+    ):
         scorers[f"head + {name}"] = Together((head_scale, (score, Scale.of(score, usual))))
     return scorers
