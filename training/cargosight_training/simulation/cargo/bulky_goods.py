@@ -22,11 +22,26 @@ def rolls(hold: Hold, rng: Rng) -> None:
     material = CELLULOSE if rng.random() < 0.7 else POLYETHYLENE
     wide, tall = rng.uniform(750, 1250), rng.uniform(600, 1400)
     filled = rng.uniform(0.45, 0.62) if material is CELLULOSE else rng.uniform(0.7, 0.95)
+    (chance,) = rng.spawn(1)
     for number, sheets in enumerate(hold.rows(2)):
-        base = hold.floor
+        base, gone = hold.floor, set[float]()
         places = spread_along(rng, hold.part(hold.x0 + 0.4 * wide * (number % 2), hold.x1), wide, 12.0)
         while base + tall < hold.ceiling - 30:
             for x0, x1 in places:
+                if x0 in gone:  # nothing stands on what lies
+                    continue
+                if wide < tall and chance.random() < 0.03:  # it has fallen over and is seen from its end
+                    for sheet in sheets:
+                        sheet.ring(
+                            0.5 * (x0 + x1),
+                            base + wide / 2,
+                            wide,
+                            90.0,
+                            material,
+                            sheet.load(material, filled),
+                        )
+                    gone.add(x0)
+                    continue
                 for sheet in sheets:
                     areal = sheet.load(material, filled)
                     sheet.lump(

@@ -19,7 +19,7 @@ from cargosight_inference.scans.attenuation import (
 )
 from cargosight_training.simulation.cargo.sheet import Sheet
 from cargosight_training.simulation.cargo.stage import Hold, Rng
-from cargosight_training.simulation.cargo.stowing import WOOD, fallen, palletised, spread_along
+from cargosight_training.simulation.cargo.stowing import WOOD, fallen, palletised, spread_along, tumbled
 
 
 def sacks(hold: Hold, rng: Rng) -> None:
@@ -35,11 +35,13 @@ def sacks(hold: Hold, rng: Rng) -> None:
 
     if rng.random() < 0.6:
         palletised(hold, rng, layers, width=rng.uniform(1000, 1300), height=(1000, 2100), tiers=2)
+        tumbled(hold, rng, material, filled, long)
         return
     level = rng.uniform(0.5, 0.97) * hold.height
     for row in hold.rows(len(hold.sheets)):
         x0, x1 = hold.x0 + rng.uniform(0, 150), hold.x1 - rng.uniform(0, 900)
         layers(row, rng, x0, hold.floor, max(x1, x0 + 500), hold.floor + level * rng.uniform(0.9, 1.05))
+    tumbled(hold, rng, material, filled, long)
 
 
 def big_bags(hold: Hold, rng: Rng) -> None:
@@ -70,10 +72,17 @@ def drums(hold: Hold, rng: Rng) -> None:
     for sheets in hold.rows(4):
         start = rng.uniform(0.0, 250.0)
         places = spread_along(rng, hold.part(hold.x0 + start, hold.x1), wide, 8.0)
-        base = hold.floor
+        base, gone = hold.floor, set[float]()
         for _ in range(tiers):
             for x0, x1 in places:
-                if rng.random() < 0.02:
+                if x0 in gone:  # nothing stands on what lies
+                    continue
+                if rng.random() < 0.02:  # it has fallen over and is seen from its end
+                    for sheet in sheets:
+                        sheet.ring(
+                            0.5 * (x0 + x1), base + wide / 2, wide, 0.0, content[0], sheet.load(*content)
+                        )
+                    gone.add(x0)
                     continue
                 for sheet in sheets:
                     _drum(
@@ -128,6 +137,7 @@ def bales(hold: Hold, rng: Rng) -> None:
             base += tall
             if rng.random() < 0.12:
                 break
+    tumbled(hold, rng, CELLULOSE, density, wide)
 
 
 def cartons(hold: Hold, rng: Rng) -> None:
@@ -149,6 +159,7 @@ def cartons(hold: Hold, rng: Rng) -> None:
             stack(row, rng, hold.x0, hold.floor, end, hold.floor + level * rng.uniform(0.85, 1.02))
     if rng.random() < 0.5:
         fallen(hold, rng, CELLULOSE, 40 * density * CELLULOSE.density, size[0])
+    tumbled(hold, rng, CELLULOSE, density, size[0])
 
 
 def fruit(hold: Hold, rng: Rng) -> None:
@@ -169,6 +180,7 @@ def fruit(hold: Hold, rng: Rng) -> None:
                     sheet.box(x, z, x + 12, z + high, CELLULOSE, sheet.load(CELLULOSE, WOOD * 0.6))
 
     palletised(hold, rng, crates, width=rng.uniform(1000, 1220), height=(1500, 2200), tiers=1)
+    tumbled(hold, rng, WATER, 0.4, 600.0)
 
 
 def bottles(hold: Hold, rng: Rng) -> None:

@@ -4,16 +4,20 @@ from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from cargosight_inference.scans.attenuation import CELLULOSE, POLYETHYLENE, STEEL, Material
 from cargosight_training.simulation.cargo.sheet import Sheet
 from cargosight_training.simulation.cargo.stage import Hold, Rng
 from cargosight_training.simulation.fields import smooth_noise
+from cargosight_training.simulation.shapes import Points
 
+Heights = npt.NDArray[np.float64]
 Unit = Callable[[Sequence[Sheet], Rng, float, float, float, float], None]
 """Draws one unit into some sheets, between x0, z0 and x1, z1 in mm."""
 WOOD = 0.5 / CELLULOSE.density
 """Share of solid cellulose in softwood."""
+_TUMBLED = 0.25  # share of stacked holds of which a part has come down
 PALLET = 145.0  # mm, height of a euro pallet, EN 13698
 
 
@@ -164,7 +168,80 @@ def fallen(hold: Hold, rng: Rng, material: Material, areal: float, size: float) 
     for _ in range(int(rng.integers(1, 7))):
         sheet = hold.sheets[int(rng.integers(len(hold.sheets)))]
         wide, tall, angle = size * rng.uniform(0.6, 1.3), size * rng.uniform(0.4, 1.0), rng.uniform(-0.6, 0.6)
-        corners = np.array([[-wide, -tall], [wide, -tall], [wide, tall], [-wide, tall]]) / 2
-        turned = corners @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+        turned = _tilted(wide, tall, angle)
         turned += (rng.uniform(hold.x0, hold.x1), hold.floor - turned[:, 1].min())
         sheet.polygon(np.clip(turned, (hold.x0, hold.floor), (hold.x1, hold.ceiling)), material, areal)
+
+
+def tumbled(hold: Hold, rng: Rng, material: Material, filled: float, size: float) -> None:
+    """Let now and then a stack come down in part: a gap with ragged sides, and units of it that lie tilted in there.
+
+    It draws from a generator of its own, so that what is drawn afterwards stays as it was.
+
+    Args:
+        hold: with what is stacked in it.
+        rng: source of randomness.
+        material: of the units.
+        filled: share of solid material in a unit.
+        size: longest side of a unit in mm.
+    """
+    (own,) = rng.spawn(1)
+    wide = min(own.uniform(1.5, 4.0) * size, 0.4 * hold.length)
+    x0 = own.uniform(hold.x0, hold.x1 - wide)
+    first = int(own.integers(len(hold.sheets)))
+    sheets = hold.sheets[first : first + int(own.integers(1, 3))]
+    depth = own.uniform(0.3, 0.8)
+    if own.random() > _TUMBLED:
+        return
+    for sheet in sheets:
+        rows, columns = sheet.cells(x0, hold.floor, x0 + wide, hold.ceiling)
+        load = np.sum([plane[rows, columns] for plane in sheet.planes.values()], axis=0)
+        stacked = (
+            np.flatnonzero(np.mean(load > 0.0, axis=1) > 0.5) if np.ndim(load) == 2 and load.size else []
+        )
+        if len(stacked) < 2:
+            continue
+        tall, width = load.shape
+        high = (tall - int(stacked[0])) * sheet.pitch
+        across = np.abs(np.linspace(-1.0, 1.0, width)) ** own.uniform(1.5, 4.0)
+        slope = high * np.clip(1.0 - depth * (1.0 - across), 0.1, 1.0)
+        left = _in_whole_units(own, slope, max(round(0.5 * size / sheet.pitch), 2), 0.4 * size)
+        gone = (tall - np.arange(tall))[:, None] * sheet.pitch > left[None, :]
+        for plane in sheet.planes.values():
+            plane[rows, columns][gone] = 0.0
+        _lie_in_gap(sheet, own, (x0, hold.floor), left, hold.floor + high, material, filled, size)
+
+
+def _in_whole_units(rng: Rng, slope: Heights, columns: int, thick: float) -> Heights:
+    """Return heights in mm in steps of whole units, `columns` pixels wide and `thick` mm thick: only such come off."""
+    middles = slope[columns // 2 :: columns]
+    count = -(-slope.size // columns)
+    middles = np.pad(middles, (0, count - middles.size), mode="edge") if middles.size else slope[:1]
+    uneven = np.minimum(middles + rng.normal(0.0, 0.3 * thick, middles.size), slope.max())
+    return np.repeat(np.maximum(np.ceil(uneven / thick), 1.0) * thick, columns)[: slope.size]
+
+
+def _lie_in_gap(
+    sheet: Sheet,
+    rng: Rng,
+    start: tuple[float, float],
+    left: Heights,
+    top: float,
+    material: Material,
+    filled: float,
+    size: float,
+) -> None:
+    """Draw tilted units on what still stands, `left` mm high in each column from `start`, none above `top`."""
+    for _ in range(int(rng.integers(1, 5))):
+        angle = rng.choice([-1.0, 1.0]) * rng.uniform(0.15, 0.9)
+        turned = _tilted(size * rng.uniform(0.85, 1.0), size * rng.uniform(0.45, 0.8), angle)
+        column = int(rng.uniform(0.25, 0.75) * left.size)
+        turned += (start[0] + column * sheet.pitch, start[1] + left[column] - turned[:, 1].min())
+        turned[:, 1] = np.minimum(turned[:, 1], top)
+        sheet.polygon(turned, material, sheet.load(material, filled) * rng.uniform(0.6, 0.95))
+
+
+def _tilted(wide: float, tall: float, angle: float) -> Points:
+    """Return the corners (4, 2) of a rectangle about 0, 0, turned by an angle in radians."""
+    corners = np.array([[-wide, -tall], [wide, -tall], [wide, tall], [-wide, tall]]) / 2
+    return corners @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
