@@ -53,15 +53,17 @@ def kinds(signal: npt.NDArray[np.float32], beams: tuple[Beam, ...]) -> Plane:
     size = (max(1, round(width / _BLOCK)), max(1, round(height / _BLOCK)))
     hard, soft = sorted(range(2), key=lambda channel: -beams[channel].megavolts)
     bright, dim = (
-        cv2.resize(np.ascontiguousarray(signal[:, :, channel]), size, interpolation=cv2.INTER_AREA)
+        _plane(cv2.resize(np.ascontiguousarray(signal[:, :, channel]), size, interpolation=cv2.INTER_AREA))
         for channel in (hard, soft)
     )
     first, second = _depth(bright), _depth(dim)
     weight = _ramp(first, _THIN) * _ramp(dim, _DARK)
     window = (_WINDOW, _WINDOW)
-    total, upper, lower = (cv2.blur(plane, window) for plane in (weight, weight * second, weight * first))
+    total, upper, lower = (
+        _plane(cv2.blur(plane, window)) for plane in (weight, weight * second, weight * first)
+    )
     ratio, depth = upper / np.maximum(lower, 1e-6), lower / np.maximum(total, 1e-6)
-    told = _kind(ratio, depth, beams[hard], beams[soft])
+    told = _kind(_plane(ratio), _plane(depth), beams[hard], beams[soft])
     found = (total * told + np.float32(_FIRM * UNTOLD)) / (total + np.float32(_FIRM))
     return np.asarray(cv2.resize(found, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
 
@@ -88,13 +90,17 @@ def background(beam: Beam, signal: Plane, kind: Plane) -> dict[Material, Plane]:
     return {IRON: load * (1 - kind), POLYETHYLENE: load * kind}
 
 
+def _plane(values: npt.ArrayLike) -> Plane:
+    return np.asarray(values, dtype=np.float32)
+
+
 def _depth(signal: Plane) -> Plane:
     found: Plane = -np.log(np.clip(signal, np.float32(np.exp(-_DEEPEST)), np.float32(1.0)))
     return found
 
 
 def _ramp(values: Plane, ends: tuple[float, float]) -> Plane:
-    return np.clip((values - np.float32(ends[0])) / np.float32(ends[1] - ends[0]), 0.0, 1.0)
+    return _plane(np.clip((values - np.float32(ends[0])) / np.float32(ends[1] - ends[0]), 0.0, 1.0))
 
 
 def _kind(ratio: Plane, depth: Plane, hard: Beam, soft: Beam) -> Plane:
@@ -103,7 +109,7 @@ def _kind(ratio: Plane, depth: Plane, hard: Beam, soft: Beam) -> Plane:
     low, high = (np.interp(depth, depths, curve).astype(np.float32) for curve in (iron, organic))
     gap = high - low
     found = np.clip((ratio - low) / np.maximum(gap, np.float32(_LEAST_GAP)), 0.0, 1.0)
-    return np.where(gap < _LEAST_GAP, np.float32(UNTOLD), found)
+    return _plane(np.where(gap < _LEAST_GAP, np.float32(UNTOLD), found))
 
 
 @lru_cache(maxsize=16)

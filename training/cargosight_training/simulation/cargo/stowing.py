@@ -196,10 +196,10 @@ def tumbled(hold: Hold, rng: Rng, material: Material, filled: float, size: float
     for sheet in sheets:
         rows, columns = sheet.cells(x0, hold.floor, x0 + wide, hold.ceiling)
         load = np.sum([plane[rows, columns] for plane in sheet.planes.values()], axis=0)
-        stacked = (
-            np.flatnonzero(np.mean(load > 0.0, axis=1) > 0.5) if np.ndim(load) == 2 and load.size else []
-        )
-        if len(stacked) < 2:
+        if np.ndim(load) != 2 or not load.size:
+            continue
+        stacked = np.flatnonzero(np.mean(load > 0.0, axis=1) > 0.5)
+        if stacked.size < 2:
             continue
         tall, width = load.shape
         high = (tall - int(stacked[0])) * sheet.pitch
@@ -218,7 +218,8 @@ def _in_whole_units(rng: Rng, slope: Heights, columns: int, thick: float) -> Hei
     count = -(-slope.size // columns)
     middles = np.pad(middles, (0, count - middles.size), mode="edge") if middles.size else slope[:1]
     uneven = np.minimum(middles + rng.normal(0.0, 0.3 * thick, middles.size), slope.max())
-    return np.repeat(np.maximum(np.ceil(uneven / thick), 1.0) * thick, columns)[: slope.size]
+    found: Heights = np.repeat(np.maximum(np.ceil(uneven / thick), 1.0) * thick, columns)[: slope.size]
+    return found
 
 
 def _lie_in_gap(
