@@ -1,6 +1,7 @@
 """The comparison of maps of the unusual, on made radiographs and a network that has learnt nothing."""
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -9,7 +10,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from training.comparisons import anomaly_candidates, anomaly_maps, projected_pairs
-from training.comparisons.anomaly_candidates import ALL_FAMILIES, compare, main, make_parser, training_records
+from training.comparisons.anomaly_candidates import (
+    ALL_FAMILIES,
+    compare,
+    kept_name,
+    main,
+    make_parser,
+    training_records,
+)
 from training.comparisons.anomaly_features import (
     Features,
     Pass,
@@ -32,6 +40,7 @@ from training.comparisons.anomaly_maps import (
 from training.comparisons.projected_pairs import (
     PITCH_RANGE_MM,
     USUAL_PITCH_MM,
+    Drawn,
     clean_scans,
     draw_pairs,
     effective_photons,
@@ -342,6 +351,15 @@ def test_the_comparison_scores_all_candidates_and_goes_on_from_what_it_kept(
     monkeypatch.setattr(anomaly_candidates, "milliseconds", lambda *_args: document["milliseconds"])
     again = compare(args, FAMILIES)
     assert again == document
+
+
+def test_what_is_kept_is_told_apart_by_scan_and_projection(held):
+    scans = clean_scans(held, limit=None, seed=0)
+    one = Drawn(0, "handgun", 7, 5.0, 10, 20, 5.0, 6.0)
+    others = [None, one, replace(one, left=11), replace(one, pitch_mm=4.0), replace(one, family="rifle")]
+    names = {kept_name(scan, drawn) for scan in scans for drawn in others}
+    assert len(names) == len(scans) * len(others)
+    assert kept_name(scans[0], one) == kept_name(scans[0], replace(one))
 
 
 def test_no_held_out_scans_are_refused(weights, tmp_path, capsys):

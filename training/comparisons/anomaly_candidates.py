@@ -7,6 +7,7 @@ nobody taught it.
 """
 
 import argparse
+import hashlib
 import json
 import statistics
 import sys
@@ -197,7 +198,7 @@ def fitted_windows(
 ) -> list[tuple[int, Window, Window]]:
     """Windows of the training scans, from disk where they were kept for the same scans."""
     path = kept / "windows.npz"
-    names = [str(record.path) for record in records]
+    names = [f"{record.path} {seed}" for record in records]
     if path.is_file():
         with np.load(path) as stored:
             if stored["names"].tolist() == names:
@@ -263,7 +264,7 @@ def score_pairs(
     scored = Scored({name: [] for name in scorers}, [], [], [])
     bar = Progress(len(scans))
     for place, clean in enumerate(scans):
-        seen = _seen(network, clean, None, kept / f"{clean.path.stem}.npz", families)
+        seen = _seen(network, clean, None, kept / kept_name(clean, None), families)
         rows, columns = seen.truth.shape
         whole = {
             name: np.ascontiguousarray(score(seen.features)[:rows, :columns])
@@ -271,13 +272,19 @@ def score_pairs(
         }
         scored.add(whole, seen.truth, clean.group, None)
         for one in (pair for pair in pairs if pair.scan == place):
-            seen = _seen(network, clean, one, kept / f"{one.family}-{one.seed}.npz", families)
+            seen = _seen(network, clean, one, kept / kept_name(clean, one), families)
             window = Surroundings.of(seen.box, seen.truth.shape)
             maps = {name: window.pasted(whole[name], score(seen.features)) for name, score in scorers.items()}
             scored.add(maps, seen.truth, clean.group, one)
         bar.advance()
     bar.erase()
     return scored
+
+
+def kept_name(clean: CleanScan, one: Drawn | None) -> str:
+    """The file for what was seen of a scan, another one for everything that could be projected into it."""
+    what = f"{clean.path.absolute()} {one}"
+    return f"{clean.path.stem}-{hashlib.sha256(what.encode()).hexdigest()[:16]}.npz"
 
 
 @dataclass(frozen=True, eq=False)
