@@ -245,4 +245,5 @@ def _lie_in_gap(
 def _tilted(wide: float, tall: float, angle: float) -> Points:
     """Return the corners (4, 2) of a rectangle about 0, 0, turned by an angle in radians."""
     corners = np.array([[-wide, -tall], [wide, -tall], [wide, tall], [-wide, tall]]) / 2
-    return corners @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    found: Points = corners @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    return found
