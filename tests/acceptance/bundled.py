@@ -5,13 +5,13 @@ import pytest
 from cargosight_models.catalog import BUNDLED, ModelFile, find_model
 
 NAME = "baggage"
-FOLDER = BUNDLED / NAME
 
 
-def require_bundled() -> ModelFile:
-    """The bundled baggage model; the test fails where there is none."""
-    if not (FOLDER / f"{NAME}.onnx").is_file():
-        pytest.fail(f"no model is bundled: {FOLDER / NAME}.onnx does not exist", pytrace=False)
-    model = find_model(NAME)
+def require_bundled(name: str = NAME) -> ModelFile:
+    """The bundled model of a name; the test fails where there is none."""
+    file = BUNDLED / name / f"{name}.onnx"
+    if not file.is_file():
+        pytest.fail(f"no model is bundled: {file} does not exist", pytrace=False)
+    model = find_model(name)
     assert model.origin == "bundled"
     return model

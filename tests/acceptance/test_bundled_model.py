@@ -1,7 +1,6 @@
-"""The model that is shipped: whole, honest about its data, and the same answer however it is asked."""
+"""The baggage model that is shipped: the same answer however it is asked."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +9,13 @@ import pytest
 
 import cargosight_inference
 from cargosight_inference import Inspection, Inspector, ThreadPolicy
-from cargosight_models.contract import Contract
-from tests.acceptance.bundled import FOLDER, NAME, require_bundled
+from tests.acceptance.bundled import NAME, require_bundled
 from tests.acceptance.processes import cargosight
 
 pytestmark = pytest.mark.acceptance
 
 SAMPLES = sorted((Path(cargosight_inference.__file__).parent / "samples" / "baggage").iterdir())
 POINTS = {"pfa=0.01", "pfa=0.05", "pfa=0.1"}
-LARGEST_BYTES = 12_000_000
 LOW = 0.05
 """A threshold that lets some dozens of findings through, so that there is something to compare."""
 
@@ -36,78 +33,6 @@ def inspector() -> Inspector:
 @pytest.fixture(scope="module")
 def one_by_one(inspector: Inspector) -> list[Inspection]:
     return [inspector.inspect(path) for path in SAMPLES]
-
-
-@pytest.fixture(scope="module")
-def contract(inspector: Inspector) -> Contract:
-    return inspector.contract
-
-
-def test_verify_finds_it_in_order(tmp_path: Path) -> None:
-    text = cargosight("models", "verify", NAME, cwd=tmp_path).text
-    assert f"matches {NAME}.sha256" in text
-    assert "3, bound to this file" in text
-    assert text.endswith(f"{NAME} is in order")
-
-
-def test_it_is_small_enough_to_ship() -> None:
-    assert (FOLDER / f"{NAME}.onnx").stat().st_size < LARGEST_BYTES
-
-
-def test_its_operating_points_are_measured_and_bound_to_it(contract: Contract) -> None:
-    model = require_bundled()
-    assert model.sidecar is not None
-    assert model.sidecar.fingerprint == model.sha256
-    assert {point.name for point in model.sidecar.operating_points} == POINTS
-    assert model.sidecar.default in POINTS
-    for point in model.sidecar.operating_points:
-        assert set(point.thresholds) == set(contract.classes)
-        assert point.wanted_pfa == float(point.name.removeprefix("pfa="))
-        assert point.measured["clean_scans"]["of"] > 0
-        assert point.data
-
-
-def test_stricter_points_have_higher_thresholds() -> None:
-    sidecar = require_bundled().sidecar
-    assert sidecar is not None
-    strict, middle, loose = (sidecar.point(name).thresholds for name in sorted(POINTS))
-    for name in strict:
-        assert strict[name] >= middle[name] >= loose[name], name
-
-
-@pytest.mark.parametrize("paper", ["card.md", "TERMS.md"])
-def test_its_papers_name_every_source_and_how_many_scans(paper: str, contract: Contract) -> None:
-    text = (FOLDER / paper).read_text(encoding="utf-8")
-    assert contract.training_data
-    for data in contract.training_data:
-        row = next(
-            (
-                line
-                for line in text.splitlines()
-                if re.search(rf"(?<![\w-]){re.escape(data.source)}(?![\w-])", line)
-            ),
-            "",
-        )
-        assert f"{data.images:,}" in row, (
-            f"{paper} does not say that {data.images:,} scans are of {data.source}"
-        )
-
-
-def test_its_terms_are_those_in_the_file(contract: Contract) -> None:
-    text = (FOLDER / "TERMS.md").read_text(encoding="utf-8")
-    assert "Apache-2.0" in text
-    assert "research and evaluation" in text
-    for data in contract.training_data:
-        (row,) = re.findall(rf"^\| {re.escape(data.source)}(?![\w-]).*$", text, re.MULTILINE)
-        assert data.terms.partition(" (")[0] in row
-
-
-def test_its_card_names_every_class_and_what_it_was_measured_with(contract: Contract) -> None:
-    text = (FOLDER / "card.md").read_text(encoding="utf-8")
-    for name in contract.classes:
-        assert name in text
-    for word in ("cargosight evaluate", "mAP50", "limits", "TERMS.md"):
-        assert word in text
 
 
 def test_every_sample_gives_an_inspection(tmp_path: Path) -> None:
