@@ -109,13 +109,13 @@ def calibrate(
 
 
 def _point(clean: CleanScores, pfa: float, data: str, seed: int) -> OperatingPoint:
-    thresholds = _thresholds(clean.scores, pfa, seed)
+    thresholds = common_thresholds(clean.scores, pfa, seed)
     _demand_silence(clean, thresholds, pfa)
     folds = _folds(len(clean), seed)
     alarms = 0
     for fold in range(FOLDS):
         inside = folds == fold
-        limits = _thresholds(clean.scores[~inside], pfa, seed)
+        limits = common_thresholds(clean.scores[~inside], pfa, seed)
         alarms += int((clean.scores[inside] >= limits).any(axis=1).sum())
     rate = Rate(alarms, len(clean)).to_dict()
     return OperatingPoint(
@@ -136,20 +136,25 @@ def _folds(count: int, seed: int) -> IndexArray:
     return make_folds(["clean"] * count, folds=FOLDS, seed=seed)
 
 
-def _thresholds(scores: FloatArray, pfa: float, seed: int) -> FloatArray:
-    """Return a threshold (C,) float32 for each column of `scores` (N, C).
+def common_thresholds(scores: FloatArray, pfa: float, seed: int) -> FloatArray:
+    """Return a threshold (C,) float32 for each column of the greatest scores (N, C) of clean scans.
 
     How rare the rarest score of a scan is, by tails fitted to scans of other folds, is one number a scan. A new one
     exceeds the (k + 1)-th greatest of n with probability (k + 1) / (n + 1) at most, as in
-    `evaluation.rates.fit_threshold`.
+    `evaluation.rates.fit_threshold`. Of scans too few to be divided, no rate can be asked for that this would alter.
+
+    Args:
+        scores: (N, C) in [0, 1].
+        pfa: share of clean scans that may alarm.
+        seed: of the folds.
     """
-    folds = _folds(len(scores), seed)
-    apart = np.empty(len(scores))
-    for fold in range(FOLDS):
-        inside = folds == fold
-        apart[inside] = _Tails.of(scores[~inside]).rarity(scores[inside])
     tails = _Tails.of(scores)
     together = tails.rarity(scores)
+    apart = together.copy()
+    folds = _folds(len(scores), seed)
+    for fold in range(FOLDS if len(scores) >= 2 * FOLDS else 0):
+        inside = folds == fold
+        apart[inside] = _Tails.of(scores[~inside]).rarity(scores[inside])
     kth = max(allowed_alarms(len(scores), pfa), 0)
     # Of scores that many scans share, the tails of the folds may part what one threshold cannot.
     limit = max(float(np.sort(rarity)[::-1][kth]) for rarity in (apart, together))

@@ -1,6 +1,6 @@
 """How many projected threats are found at a fixed share of clean scans that alarm, and how well the map ranks them.
 
-Thresholds are those that `calibrate` would set: one false-alarm quantile common to all classes and the map. They are
+Thresholds are those that `calibrate` would set: a share of clean scans common to all classes and the map. They are
 fitted on the clean scans of four fifths of the groups of near-duplicates and used on the scans of the last fifth, so
 that nothing is measured on scans that set its threshold. Several models, each with scans that it never saw, are
 counted one by one and then added.
@@ -16,11 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from cargosight_models.geometry import BoolArray, FloatArray, IndexArray
-from cargosight_training.calibration import LEAST_THRESHOLD, SCANS_PER_ALARM
+from cargosight_models.geometry import FloatArray, IndexArray
+from cargosight_training.calibration import SCANS_PER_ALARM, common_thresholds
 from cargosight_training.evaluation.anomaly_figures import MapFigures, anomaly_figures
 from cargosight_training.evaluation.intervals import FOLDS, Rate, make_folds
-from cargosight_training.evaluation.operating_points import fit
 from cargosight_training.evaluation.projections.scoring import Row, ScoredVariants
 from cargosight_training.evaluation.projections.variants import PLAIN_VISIBILITY
 
@@ -184,11 +183,9 @@ def limits_of(part: ScoredVariants, pfa: float, seed: int) -> dict[int, FloatArr
     folds = of_group[groups]
     limits: dict[int, FloatArray] = {}
     for fold in np.unique(folds):
-        outside = scores[folds != fold]
-        everything: BoolArray = np.ones(outside.shape, dtype=np.bool_)
-        values = fit(outside, everything, ~everything, pfa).values
+        values = common_thresholds(scores[folds != fold], pfa, seed)
         for index in np.flatnonzero(folds == fold).tolist():
-            limits[part.of_role("clean")[index].thing.row] = np.maximum(values, np.float32(LEAST_THRESHOLD))
+            limits[part.of_role("clean")[index].thing.row] = values
     return limits
 
 
