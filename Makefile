@@ -34,8 +34,9 @@ $(DEMO)/package: $(DEMO)/dependencies $(PACKAGES) README.md LICENSE
 demo: $(DEMO)/package
 	rm -rf $(DEMO_OUT)
 	@samples=$$($(DEMO)/bin/python -c 'import cargosight_inference as c; print(c.__path__[0] + "/samples")') \
-		&& $(DEMO)/bin/cargosight inspect "$$samples" --subject baggage --out $(DEMO_OUT)
-	@printf '\nThe scans with what was found drawn in are $(CURDIR)/$(DEMO_OUT)/*.overlay.png;'
+		&& $(DEMO)/bin/cargosight inspect "$$samples/baggage" --subject baggage --out $(DEMO_OUT)/baggage \
+		&& $(DEMO)/bin/cargosight inspect "$$samples/cargo" --subject cargo --out $(DEMO_OUT)/cargo
+	@printf '\nThe scans with what was found drawn in are $(CURDIR)/$(DEMO_OUT)/*/*.overlay.png;'
 	@printf ' the same as data lies beside them in *.inspection.json.\nThe sample scans are simulated.\n'
 
 $(VENV)/dependencies: pyproject.toml
