@@ -195,7 +195,7 @@ def test_a_class_that_is_silent_everywhere_is_compared(
 
 
 def test_nothing_is_left_of_a_refused_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def perturbed(*_: object) -> onnx.ModelProto:
+    def perturbed(*_: object, **__: object) -> onnx.ModelProto:
         model = onnx.load(exported()[1])
         shift_boxes(model)
         return model

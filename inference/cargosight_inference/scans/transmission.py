@@ -41,6 +41,7 @@ def counts_to_transmission(
     air_level: float | None = None,
     polarity: Polarity | None = None,
     zero_is_white: bool = False,
+    by_noise: bool = True,
 ) -> Calibrated:
     """Divide raw counts by their air level.
 
@@ -50,13 +51,14 @@ def counts_to_transmission(
         polarity: whether air has many counts or few; None to find out.
         zero_is_white: whether the file asks for small numbers to be shown bright, which decides when the
             pixels do not.
+        by_noise: whether noise may tell the polarity, which holds for the few photons of a cargo scan.
 
     Raises:
         ScanError: no pixel, or hardly any, has counts, so that there is no air level.
     """
     notes: list[str] = []
     if polarity is None:
-        polarity, note = find_polarity(channels[0], zero_is_white=zero_is_white)
+        polarity, note = find_polarity(channels[0], zero_is_white=zero_is_white, by_noise=by_noise)
         notes.append(note)
     else:
         notes.append(f"polarity {polarity} as given")
@@ -110,15 +112,17 @@ def estimate_air_level(counts: npt.NDArray[np.uint16]) -> float:
     return max(level, 1.0)
 
 
-def find_polarity(counts: npt.NDArray[np.uint16], *, zero_is_white: bool = False) -> tuple[Polarity, str]:
+def find_polarity(
+    counts: npt.NDArray[np.uint16], *, zero_is_white: bool = False, by_noise: bool = True
+) -> tuple[Polarity, str]:
     """Return whether air is bright or dark in a channel (H, W), and a sentence on how that was found.
 
     Air surrounds what is scanned. Detector counts are bright in air, and a loaded truck leaves a bright
     strip only on one side, so one bright border is enough for bright air; dark air needs all four borders
     dark and hardly a bright pixel among them. Before the borders, which blank rows and cut cargo can belie, noise is
-    asked: see `polarity_by_noise`.
+    asked where `by_noise` says so: see `polarity_by_noise`.
     """
-    heard = polarity_by_noise(counts)
+    heard = polarity_by_noise(counts) if by_noise else None
     if heard is not None:
         end = "bright" if heard == "air_bright" else "dark"
         return heard, f"polarity {heard} found: the {end} end of the scale has the noise of many photons"
