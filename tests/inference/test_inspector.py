@@ -219,7 +219,9 @@ def test_a_model_that_gives_no_findings_is_refused(tmp_path):
 def test_the_default_model_follows_the_subject_and_is_never_guessed():
     assert (default_model("baggage"), default_model("cargo")) == ("baggage", "container")
     for subject, said in ((None, "was not stated"), ("unknown", "is unknown")):
-        with pytest.raises(UsageError, match=f"{said}.*baggage .model baggage., cargo .model container.*onnx"):
+        with pytest.raises(
+            UsageError, match=f"{said}.*baggage .model baggage., cargo .model container.*onnx"
+        ):
             default_model(subject)
 
 

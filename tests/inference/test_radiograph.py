@@ -137,4 +137,7 @@ def test_pictures_of_any_shape_go_through_the_whole_room(shape, kind):
     assert estimate_load(radiograph, container).state in ("empty", "loaded", "unsure")
     assert container_length(radiograph, container).confidence <= 1.0
     if kind == "transmission":
-        assert draw_materials(radiograph.scan, classify_materials(radiograph, container).map).shape == (*shape, 3)
+        assert draw_materials(radiograph.scan, classify_materials(radiograph, container).map).shape == (
+            *shape,
+            3,
+        )

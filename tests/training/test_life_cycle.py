@@ -42,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_from_annotated_scans_to_flagged_regions(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    started = time.process_time()  # of the processor: what else runs on the machine is no fault of the command
+    started = time.process_time()  # whatever else runs on the machine is no fault of the command
     torch.set_num_threads(1)
     assert main(["train", str(folder / "mine.yaml")]) == 0
     said = capsys.readouterr()
