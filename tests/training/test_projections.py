@@ -3,16 +3,24 @@
 import json
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
+from cargosight_inference.cli import main
+from cargosight_inference.scans.attenuation import CELLULOSE
 from cargosight_models.errors import CargosightError, DataSetError
+from cargosight_training.commands import evaluate_projections
 from cargosight_training.datasets.clean import Part, read_listed
+from cargosight_training.evaluation.projections import variants
 from cargosight_training.evaluation.projections.figures import figures, kinds_of_threat
 from cargosight_training.evaluation.projections.scoring import Row, ScoredVariants
 from cargosight_training.evaluation.projections.tables import markdown
 from cargosight_training.evaluation.projections.variants import Thing
+from cargosight_training.simulation.cargo.threats import THREATS
 from tests.made.datasets import write_blank
+from tests.made.models import blob_contract, make_cargo_model
+from tests.made.radiographs import Block, grey_pixels
 
 FAMILIES = ("handgun", "cash")
 
@@ -134,3 +142,45 @@ def test_parts_of_a_list_keep_groups_together_and_lose_nothing(tmp_path):
         read_listed(folder, [listed, listed])
     with pytest.raises(CargosightError, match="two parts or more"):
         Part(3, 2)
+
+
+def test_a_model_is_shown_the_families_that_it_was_not_taught(tmp_path, monkeypatch, capsys):
+    model = make_cargo_model(tmp_path / "loads.onnx")
+    rows = []
+    (tmp_path / "images").mkdir()
+    for index in range(2):
+        picture = grey_pixels((Block(150, 150, 650, 300, CELLULOSE, 40.0),), seed=index)
+        assert cv2.imwrite(str(tmp_path / "images" / f"{index}.png"), picture)
+        rows.append(
+            {
+                "id": index,
+                "file_name": f"{index}.png",
+                "width": picture.shape[1],
+                "height": picture.shape[0],
+                "source": "yard",
+            }
+        )
+    document = {
+        "images": rows,
+        "annotations": [],
+        "categories": [{"id": 1, "name": "dark"}],
+        "sources": {"yard": {"origin": "real", "labelled": []}},
+    }
+    data = tmp_path / "clean.json"
+    data.write_text(json.dumps(document))
+    command = ["evaluate", str(model), "--data", str(data), "--projections", "--threats", "2"]
+
+    def families_shown(*options):
+        assert main([*command, "--samples", "0", "--json", *options]) == 0
+        counts = json.loads(capsys.readouterr().out)["points"][0]["threats"]
+        return {name for name in ("handgun", "dark") if counts.get(name, {"found": {"of": 0}})["found"]["of"]}
+
+    taught = dict.fromkeys(blob_contract().classes, THREATS["handgun"])
+    monkeypatch.setattr(evaluate_projections, "THREATS", {**taught, "handgun": THREATS["handgun"]})
+    monkeypatch.setattr(variants, "THREATS", {**taught, "handgun": THREATS["handgun"]})
+    assert families_shown("--left-out") == {"handgun"}
+    monkeypatch.setattr(evaluate_projections, "THREATS", taught)
+    assert main([*command, "--left-out"]) == 2
+    assert "was taught every family" in capsys.readouterr().err
+    assert main(["evaluate", str(model), "--data", str(data), "--left-out"]) == 2
+    assert "--left-out goes with --projections" in capsys.readouterr().err

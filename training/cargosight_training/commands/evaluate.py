@@ -41,6 +41,8 @@ With --projections the scans are clean ones of cargo (`cargosight convert clean`
 projected one at a time, and detection rates at fixed shares of clean scans that alarm are counted by family,
 size and visibility, beside the alarms of null projections and of harmless look-alikes, and the map of the
 unusual by itself. Models of a cross-validation are pooled: each with its own unseen scans, by --fold.
+With --left-out each model is shown only the families that it was not taught (`data.classes` of its training):
+how the map marks a threat that nobody has heard of.
 
 With --choose-operating-points the thresholds for false-alarm rates of 1, 5 and 10 % of clean scans, with
 the rates measured, are written into the sidecar beside the model file (MODEL.points.json). These must be
@@ -105,6 +107,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --projections: a further model with scans that it never saw; may be repeated",
     )
     parser.add_argument(
+        "--left-out",
+        action="store_true",
+        help="with --projections: project only the families that are no class of the model",
+    )
+    parser.add_argument(
         "--samples", type=int, default=SAMPLES, help=f"bootstrap samples, 0 for none (default: {SAMPLES})"
     )
     parser.add_argument(
@@ -127,8 +134,9 @@ def run(args: argparse.Namespace) -> int:
     dataset = load_data(args.data, images=args.images, chosen=args.only, left_out=args.without)
     if args.projections:
         return _projections(args, dataset)
-    if args.fold:
-        raise UsageError("--fold goes with --projections; add it, or leave --fold out")
+    for given, option in ((args.fold, "--fold"), (args.left_out, "--left-out")):
+        if given:
+            raise UsageError(f"{option} goes with --projections; add it, or leave {option} out")
     written = []
     if args.choose_operating_points:
         with _without_stale_points(args.model):

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 
+from cargosight_inference.inspector import Inspector
 from cargosight_inference.progress import Progress
 from cargosight_models.errors import DataSetError, UsageError
 from cargosight_training.datasets.records import DataSet
@@ -77,7 +78,7 @@ def _scored(
                     inspector,
                     dataset,
                     threats=args.threats,
-                    families=families,
+                    families=_not_taught(inspector, families) if args.left_out else families,
                     seed=args.seed,
                     progress=lambda _: bar.advance(),
                 )
@@ -85,6 +86,17 @@ def _scored(
     finally:
         bar.erase()
     return parts
+
+
+def _not_taught(inspector: Inspector, families: tuple[str, ...]) -> tuple[str, ...]:
+    contract = inspector.contract
+    left_out = tuple(family for family in families if family not in contract.classes)
+    if not left_out:
+        raise UsageError(
+            f"--left-out: the model {contract.name} was taught every family that can be projected; expected one whose "
+            "`data.classes` leave some out"
+        )
+    return left_out
 
 
 def _document(found: ProjectionFigures, origin: str) -> dict[str, object]:
