@@ -10,7 +10,7 @@ from cargosight_inference.scans.attenuation import CELLULOSE, STEEL
 from cargosight_inference.scans.container import locate_container
 from cargosight_inference.scans.load_features import FEATURES, load_features
 from cargosight_inference.scans.load_state import bundled_load_model, estimate_load, read_load_model
-from cargosight_inference.scans.radiograph import radiograph_of
+from cargosight_inference.scans.radiograph import HABIT, radiograph_of
 from cargosight_inference.scans.scan import Scan
 from cargosight_models.errors import UsageError
 from tests.made import radiographs, scans
@@ -49,6 +49,16 @@ def test_a_palette_is_unsure():
     radiograph = radiograph_of(Scan.in_memory(scans.colour(), kind="pseudocolour", subject="cargo"))
     container = replace(locate_container(radiograph_of(radiographs.grey())), box=(10.0, 10.0, 150.0, 110.0))
     assert estimate_load(radiograph, container).state == "unsure"
+
+
+def test_nothing_is_called_where_bright_and_dark_are_a_guess():
+    """A scan that is turned over and shows no air at its top would be called the opposite of what it holds."""
+    radiograph = radiograph_of(radiographs.grey())
+    container = locate_container(radiograph)
+    assert estimate_load(radiograph, container).state == "empty"
+    found = estimate_load(replace(radiograph, polarity_sureness=HABIT), container)
+    assert found.state == "unsure"
+    assert "bright or dark" in found.reason
 
 
 def test_features_do_not_depend_on_the_size():

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from cargosight_inference.scans.container import Container
 from cargosight_inference.scans.load_features import FEATURES, load_features
-from cargosight_inference.scans.radiograph import Radiograph
+from cargosight_inference.scans.radiograph import HABIT, Radiograph
 from cargosight_models.errors import UsageError
 
 LoadName = Literal["empty", "loaded", "unsure"]
@@ -119,6 +119,8 @@ def estimate_load(radiograph: Radiograph, container: Container, model: LoadModel
     chance = float(model.chance(features))
     if radiograph.meaning == "palette":
         return LoadState("unsure", chance, "the grey behind a pseudo-colour palette is guessed")
+    if radiograph.polarity_sureness <= HABIT:
+        return LoadState("unsure", chance, "nothing in the scan tells whether its air is bright or dark")
     if chance < model.empty_below:
         return LoadState("empty", chance, f"chance of a load {chance:.3f}, below {model.empty_below:g}")
     if chance > model.loaded_above:

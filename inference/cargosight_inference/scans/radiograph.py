@@ -19,6 +19,9 @@ from cargosight_models.errors import UsageError
 
 Meaning = Literal["transmission", "stands_for_transmission", "palette"]
 
+HABIT = 0.5
+"""Sureness of a polarity that nothing in the scan tells: air is usually bright."""
+
 _EDGE = 50  # a border is a fiftieth of the height
 _SURE_BRIGHT, _SURE_DARK = 0.6, 0.2  # of the range from the darkest to the brightest per cent
 _AIR_WINDOW = 0.04
@@ -57,7 +60,7 @@ class Radiograph:
         meaning: `transmission`; `stands_for_transmission` where a vendor tone-mapped the grey, so that order and edges
             hold but no areal density does; `palette` where even the order is guessed from a palette's hues.
         polarity: of the source.
-        polarity_sureness: in [0, 1]; 0.5 is a habit, not a finding.
+        polarity_sureness: in [0, 1]; `HABIT` is a habit, not a finding.
         air_level: what air had in the source, on its own scale from 0 to 1, before it became 1; exactly 1 for
             transmission, which the reader has divided by its air level.
         air_sureness: in [0, 1]; low where no border shows air, so that the brightest load stood in for it.
@@ -216,7 +219,7 @@ def _polarity(plane: npt.NDArray[np.float32], scan: Scan, meaning: Meaning) -> t
         return scan.polarity, 1.0
     low, high = np.percentile(_sampled(plane), [1.0, 99.0])
     if meaning == "palette" or high - low < 0.05:
-        return "air_bright", 0.5
+        return "air_bright", HABIT
     top = (plane[: max(2, plane.shape[0] // _EDGE)] - low) / (high - low)
     brightness = float(np.median(top))
     if brightness >= _SURE_BRIGHT:
@@ -224,7 +227,7 @@ def _polarity(plane: npt.NDArray[np.float32], scan: Scan, meaning: Meaning) -> t
     upper = float(np.median((plane[: max(1, plane.shape[0] // 4)] - low) / (high - low)))
     if brightness <= _SURE_DARK and upper <= 0.5:
         return "air_dark", min(1.0, 0.5 + 2.0 * (_SURE_DARK - brightness))
-    return "air_bright", 0.5
+    return "air_bright", HABIT
 
 
 def _air_level(plane: npt.NDArray[np.float32], meaning: Meaning) -> tuple[float, float]:
