@@ -38,20 +38,15 @@ from training.comparisons.anomaly_maps import (
     of_head,
 )
 from training.comparisons.projected_pairs import (
-    PITCH_RANGE_MM,
-    USUAL_PITCH_MM,
     Drawn,
     clean_scans,
     draw_pairs,
-    effective_photons,
     kept_pairs,
-    pixel_pitch,
     project_again,
     read_cargo_scan,
 )
 
 from cargosight_inference.scans.attenuation import CELLULOSE
-from cargosight_inference.scans.scan import Scan
 from cargosight_models.errors import ConfigurationError, DataSetError
 from cargosight_models.networks.detector import Detector, DetectorSettings
 from cargosight_training.simulation.cargo.threats import THREATS
@@ -148,19 +143,6 @@ def test_clean_scans_have_their_groups_and_no_boxes(held, tmp_path):
     boxed = write_scans(tmp_path / "boxed", 1, boxes=[(10, 10, 50, 50)])
     with pytest.raises(DataSetError, match="no scan without a box"):
         clean_scans(boxed, limit=None, seed=0)
-
-
-def test_the_pitch_follows_the_height_of_the_box():
-    box = radiographs.FLOOR - radiographs.ROOF
-    assert pixel_pitch(radiographs.grey(LOAD)) == pytest.approx(2500 / box, rel=0.1)
-    assert PITCH_RANGE_MM[0] <= pixel_pitch(radiographs.grey(LOAD)) <= PITCH_RANGE_MM[1]
-    air = Scan.in_memory(np.full((200, 400), 240, np.uint8), kind="display_grey", subject="cargo")
-    assert pixel_pitch(air) == USUAL_PITCH_MM
-
-
-def test_photons_are_those_of_the_air():
-    assert effective_photons(radiographs.grey()) is None
-    assert effective_photons(radiographs.dual_energy(counts=20_000.0)) == pytest.approx(20_000, rel=0.3)
 
 
 # Windows.

@@ -217,3 +217,13 @@ def test_the_map_of_the_unusual_learns_where_it_is_told_and_nowhere_else() -> No
     one = torch.tensor(1.0)
     terms = with_anomaly(LossTerms(one, one, one, one, 0 * one), 2 * one)
     assert (float(terms.total), float(terms.anomaly)) == (3.0, 2.0)
+
+
+def test_usual_cells_weigh_no_more_where_hardly_anything_is_unusual() -> None:
+    """Of 1,000 cells one is unusual: what the others cost is divided by a hundredth of them, and not by one."""
+    logits = torch.zeros(1, 20, 50)
+    unusual = torch.zeros(1, 20, 50)
+    unusual[0, 0, 0] = 1.0
+    usual = 999 * 0.75 * 0.25 * float(torch.log(torch.tensor(2.0)))
+    expected = (usual + float(torch.log(torch.tensor(2.0)))) / 10.0
+    assert float(anomaly_loss(logits, unusual)) == pytest.approx(expected, rel=1e-4)

@@ -9,6 +9,9 @@ import pytest
 
 from cargosight_inference.cli import main
 from cargosight_inference.scans.attenuation import CELLULOSE
+from cargosight_inference.scans.container import locate_container
+from cargosight_inference.scans.radiograph import radiograph_of
+from cargosight_inference.scans.scan import Scan
 from cargosight_models.errors import CargosightError, DataSetError
 from cargosight_training.commands import evaluate_projections
 from cargosight_training.datasets.clean import Part, read_listed
@@ -18,9 +21,10 @@ from cargosight_training.evaluation.projections.scoring import Row, ScoredVarian
 from cargosight_training.evaluation.projections.tables import markdown
 from cargosight_training.evaluation.projections.variants import Thing
 from cargosight_training.simulation.cargo.threats import THREATS
+from tests.made import radiographs
 from tests.made.datasets import write_blank
 from tests.made.models import blob_contract, make_cargo_model
-from tests.made.radiographs import Block, grey_pixels
+from tests.made.radiographs import Block
 
 FAMILIES = ("handgun", "cash")
 
@@ -144,12 +148,27 @@ def test_parts_of_a_list_keep_groups_together_and_lose_nothing(tmp_path):
         Part(3, 2)
 
 
+def test_the_pitch_follows_the_height_of_the_box():
+    found = locate_container(radiograph_of(radiographs.grey((Block(150, 150, 650, 300, CELLULOSE, 40.0),))))
+    height = radiographs.FLOOR - radiographs.ROOF
+    assert variants.pixel_pitch(found) == pytest.approx(2500 / height, rel=0.1)
+    air = Scan.in_memory(np.full((200, 400), 240, np.uint8), kind="display_grey", subject="cargo")
+    assert variants.pixel_pitch(locate_container(radiograph_of(air))) == 5.0
+
+
+def test_photons_are_those_of_the_noise():
+    counted = variants.effective_photons(radiograph_of(radiographs.dual_energy(counts=20_000.0)))
+    assert counted == pytest.approx(20_000, rel=0.3)
+    even = Scan.in_memory(np.full((200, 400), 240, np.uint8), kind="display_grey", subject="cargo")
+    assert variants.effective_photons(radiograph_of(even)) is None
+
+
 def test_a_model_is_shown_the_families_that_it_was_not_taught(tmp_path, monkeypatch, capsys):
     model = make_cargo_model(tmp_path / "loads.onnx")
     rows = []
     (tmp_path / "images").mkdir()
     for index in range(2):
-        picture = grey_pixels((Block(150, 150, 650, 300, CELLULOSE, 40.0),), seed=index)
+        picture = radiographs.grey_pixels((Block(150, 150, 650, 300, CELLULOSE, 40.0),), seed=index)
         assert cv2.imwrite(str(tmp_path / "images" / f"{index}.png"), picture)
         rows.append(
             {

@@ -11,25 +11,20 @@ import numpy.typing as npt
 
 from cargosight_inference.scans.container import locate_container
 from cargosight_inference.scans.projection import RING, Projection, project
-from cargosight_inference.scans.radiograph import noise_in_air, radiograph_of
+from cargosight_inference.scans.radiograph import radiograph_of
 from cargosight_inference.scans.readers import ReadOptions, read_scan
 from cargosight_inference.scans.scan import Scan
 from cargosight_models.errors import DataSetError
 from cargosight_training.datasets.coco import read_coco
+from cargosight_training.evaluation.projections.variants import effective_photons, pixel_pitch
 from cargosight_training.simulation.cargo.projecting import Wish, place_threat
 from cargosight_training.simulation.cargo.threats import THREATS, Builder
 
 VISIBILITIES = (5.0, 1.0)
 """Least visibilities that are wished for in turn: what stands out, and whatever can be seen at all."""
-BOX_HEIGHT_MM = 2500.0
-"""From the floor of a container to its roof, outside (ISO 668: 2,591 mm with the floor)."""
-USUAL_PITCH_MM = 5.0
-PITCH_RANGE_MM = (2.5, 9.0)
 _SCANS_TRIED = 2
 _PLACES_TRIED = 30
 _LOADED = 0.9  # mean signal, of 1 in air, below which something lies at a place already
-_PHOTONS = (1e3, 1e6)
-"""Between these an effective count is believed."""
 
 
 @dataclass(frozen=True)
@@ -104,15 +99,6 @@ def read_cargo_scan(path: Path) -> Scan:
     return read_scan(path, ReadOptions(subject="cargo"))
 
 
-def pixel_pitch(scan: Scan) -> float:
-    """Side of a pixel in mm at the load: by the height of the container's box, 5 mm where none is found."""
-    container = locate_container(radiograph_of(scan))
-    height = container.box[3] - container.box[1]
-    if not container.found or height <= 0.0:
-        return USUAL_PITCH_MM
-    return float(np.clip(BOX_HEIGHT_MM / height, *PITCH_RANGE_MM))
-
-
 def draw_pairs(
     scans: Sequence[CleanScan],
     *,
@@ -154,12 +140,12 @@ def _draw_one(
     scan = read_cargo_scan(path)
     if scan.kind == "pseudocolour":
         return None
-    pitch = pixel_pitch(scan)
+    radiograph = radiograph_of(scan)
+    pitch, photons = pixel_pitch(locate_container(radiograph)), effective_photons(radiograph)
     signature = build(np.random.default_rng(seed), pitch)
     height, width = signature.shape
     if width > scan.width or height > scan.height:
         return None
-    photons = effective_photons(scan)
     random = np.random.default_rng((seed, 1))
     for _ in range(_PLACES_TRIED):
         left = int(random.integers(0, scan.width - width + 1))
@@ -193,16 +179,8 @@ def project_again(scan: Scan, drawn: Drawn, families: Mapping[str, Builder] = TH
         families: Builders of threats.
     """
     signature = families[drawn.family](np.random.default_rng(drawn.seed), drawn.pitch_mm)
-    wish = Wish(seed=drawn.seed, photons=effective_photons(scan))
+    wish = Wish(seed=drawn.seed, photons=effective_photons(radiograph_of(scan)))
     return project(scan, signature, drawn.left, drawn.top, photons=wish.photons, rng=wish.noise())
-
-
-def effective_photons(scan: Scan) -> float | None:
-    """Photons in air of a pixel by the noise of the air; None for display grey, whose tone hides them."""
-    if scan.kind != "transmission":
-        return None
-    noise = noise_in_air(scan.pixels[:, :, 0])
-    return float(np.clip(1.0 / max(noise, 1e-6) ** 2, *_PHOTONS))
 
 
 def kept_pairs(

@@ -83,6 +83,11 @@ def detector_loss(
     return LossTerms(total, class_part, box_part, targets.positive.sum(), torch.zeros_like(total))
 
 
+_LEAST_UNUSUAL = 0.01
+"""Share of a batch's cells by which its map's loss is divided at least: where hardly anything unusual was put in, the
+usual cells would otherwise weigh tens of times as much as in other batches."""
+
+
 def anomaly_loss(logits: Tensor, unusual: Tensor) -> Tensor:
     """Loss of the map of the unusual, as `varifocal`; cells below 0 are unknown and add nothing.
 
@@ -92,7 +97,7 @@ def anomaly_loss(logits: Tensor, unusual: Tensor) -> Tensor:
     """
     known = unusual >= 0.0
     wanted = unusual.clamp(min=0.0)
-    scale = _share_of_sum(wanted.sum(), least=1.0)
+    scale = _share_of_sum(wanted.sum(), least=max(1.0, _LEAST_UNUSUAL * known.numel()))
     return (varifocal(logits, wanted) * known).sum() / scale
 
 

@@ -96,6 +96,12 @@ def pixel_pitch(container: Container) -> float:
     return float(np.clip(_BOX_HEIGHT_MM / max(container.box[3] - container.box[1], 1.0), *_PITCHES))
 
 
+def effective_photons(radiograph: Radiograph) -> float | None:
+    """Return photons in air of a pixel, by the noise of its thin parts; None where there are none, or no noise."""
+    noise = radiograph.noise
+    return float(np.clip(1.0 / noise**2, *_PHOTONS)) if noise > 0.0 else None
+
+
 def variants(
     images: Sequence[ImageRecord], *, threats: int, families: Sequence[str], seed: int
 ) -> Iterator[Variant]:
@@ -144,8 +150,7 @@ class _Studio:
         self._row, self._seed = row, seed
         self._pitch = pixel_pitch(container)
         self._within = container.box if container.found else None
-        noise = radiograph.noise
-        self._photons = float(np.clip(1.0 / noise**2, *_PHOTONS)) if noise > 0.0 else None
+        self._photons = effective_photons(radiograph)
 
     def made(
         self, role: Role, family: str, builders: Mapping[str, Builder], turn: int, least: float
