@@ -121,6 +121,7 @@ class Inspector:
         max_pixels: int = MAX_PIXELS,
         air_level: float | None = None,
         polarity: Polarity | None = None,
+        correct: bool = False,
         gallery: "str | os.PathLike[str] | Gallery | None" = None,
         declared: str | Mapping[str, str] | None = None,
     ) -> None:
@@ -138,6 +139,8 @@ class Inspector:
             max_pixels: larger files are refused before they are decoded.
             air_level: counts of air in raw 16-bit files, None to let the reader find it.
             polarity: of grey files, None to take them as air bright.
+            correct: whether stripes, and detectors that do not answer, are mended in cargo scans before anything is
+                read of them; they are reported either way.
             gallery: reference scans by heading, or their file, built with this model (`cargosight gallery build`).
             declared: heading on the manifest of all scans, or of each by its path; `empty` for no load.
 
@@ -159,6 +162,12 @@ class Inspector:
             self.model, self._session.fingerprint, contract, operating_point, threshold
         )
         self._limits = np.array([self.thresholds[name] for name in contract.classes], dtype=np.float32)
+        if correct and self.subject != "cargo":
+            raise UsageError(
+                f"correction mends the detector's stripes in scans of cargo; the model {contract.name} inspects "
+                f"{self.subject}: leave it out"
+            )
+        self._correct = correct
         self._read_options = ReadOptions(
             subject=self.subject, max_pixels=max_pixels, air_level=air_level, polarity=polarity
         )
@@ -219,7 +228,7 @@ class Inspector:
             read = perf_counter()
             self._check_subject(scan)
             assumptions = (*scan.assumptions, *self._check_kind(scan))
-            radiograph, cargo = _read_cargo(scan) if self.subject == "cargo" else (None, None)
+            radiograph, cargo = self._read_cargo(scan) if self.subject == "cargo" else (None, None)
             network_input = preprocess(scan, self.contract.input, radiograph)
         except (ScanError, OSError, MemoryError) as error:
             sentence = str(error) or "there is not enough memory to read it"
@@ -336,6 +345,21 @@ class Inspector:
                 f"choose a model for {scan.subject}"
             )
 
+    def _read_cargo(self, scan: Scan) -> tuple["Radiograph", "CargoReading"]:
+        """Return the radiograph of a scan that the model takes for cargo, and what is read of it."""
+        from cargosight_inference.cargo_reading import (
+            read_cargo,
+        )  # a tenth of the start, which bags do not need
+        from cargosight_inference.scans.radiograph import corrected, radiograph_of
+
+        radiograph = radiograph_of(scan if scan.subject == "cargo" else replace(scan, subject="cargo"))
+        if self._correct:
+            try:
+                radiograph = corrected(radiograph)
+            except UsageError as error:  # of one scan; it is inspected as it is, and the others go on
+                radiograph = replace(radiograph, notes=(*radiograph.notes, f"not corrected: {error}"))
+        return radiograph, read_cargo(radiograph)
+
     def _check_kind(self, scan: Scan) -> tuple[str, ...]:
         """Return what must be assumed to inspect a scan of this kind.
 
@@ -353,15 +377,6 @@ class Inspector:
             f"the scan is {scan.kind}, but the model {self.contract.name} was made for "
             f"{', '.join(self.contract.kinds)}; choose a model for this kind of scan"
         )
-
-
-def _read_cargo(scan: Scan) -> tuple["Radiograph", "CargoReading"]:
-    """Return the radiograph of a scan that the model takes for cargo, and what is read of it."""
-    from cargosight_inference.cargo_reading import read_cargo  # a tenth of the start, which bags do not need
-    from cargosight_inference.scans.radiograph import radiograph_of
-
-    radiograph = radiograph_of(scan if scan.subject == "cargo" else replace(scan, subject="cargo"))
-    return radiograph, read_cargo(radiograph)
 
 
 def _agreed_subject(subject: Subject | None, contract: Contract) -> Subject:

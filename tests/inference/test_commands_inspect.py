@@ -14,8 +14,11 @@ import cv2
 import pytest
 
 from cargosight_inference import cli
+from cargosight_inference.scans import detector_faults
+from cargosight_inference.scans.attenuation import CELLULOSE
 from tests.inference.test_progress import Terminal
-from tests.made.models import BLUE, DARK, make_blob_model, write_blobs
+from tests.made.models import BLUE, DARK, make_blob_model, make_cargo_model, write_blobs
+from tests.made.radiographs import Block, grey_pixels
 
 AT = (64, 32)
 
@@ -377,3 +380,28 @@ def test_a_run_on_a_terminal_counts_and_draws(model, scans, monkeypatch, capsys)
     assert run(scans, "--model", model) == 0
     assert "scans" in terminal.getvalue()
     assert len(lines(capsys)) == 3
+
+
+def test_dead_detectors_are_mended_where_it_is_asked(tmp_path, capsys, monkeypatch):
+    model = str(make_cargo_model(tmp_path / "loads.onnx"))
+    pixels = grey_pixels((Block(150, 150, 650, 300, CELLULOSE, 40.0),))
+    pixels[200] = 0
+    path = str(tmp_path / "one.png")
+    assert cv2.imwrite(path, pixels)
+
+    def notes(*options):
+        assert cli.main(["inspect", path, "--model", model, "--threshold", "0.9", "--json", *options]) == 0
+        return " ".join(json.loads(capsys.readouterr().out)["assumptions"])
+
+    as_it_is, corrected = notes(), notes("--correct")
+    assert "1 rows do not answer" in as_it_is and "1 rows do not answer" in corrected
+    assert "mended" not in as_it_is
+    assert "1 rows and 0 columns were mended" in corrected
+    monkeypatch.setattr(detector_faults, "_MOST_MENDED", 0.001)
+    hopeless = notes("--correct")  # it is inspected all the same, and says so
+    assert "not corrected: 1 of" in hopeless and "were mended" not in hopeless
+
+
+def test_bags_are_not_corrected(model, scans, capsys):
+    assert cli.main(["inspect", str(scans), "--model", str(model), "--correct"]) == 2
+    assert "inspects baggage: leave it out" in capsys.readouterr().err

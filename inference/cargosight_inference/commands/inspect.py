@@ -100,6 +100,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--polarity", choices=get_args(Polarity), help="whether air is bright or dark in grey files"
     )
     parser.add_argument(
+        "--correct",
+        action="store_true",
+        help="mend stripes and detectors that do not answer before a cargo scan is read (reported either way)",
+    )
+    parser.add_argument(
         "--gallery",
         type=path_argument,
         metavar="FILE.npz",
@@ -139,6 +144,7 @@ def run(arguments: argparse.Namespace) -> int:
         max_pixels=arguments.max_pixels,
         air_level=arguments.air_level,
         polarity=arguments.polarity,
+        correct=arguments.correct,
         gallery=arguments.gallery,
         declared=_declared(arguments),
     )
