@@ -147,6 +147,23 @@ class TestProject:
         assert made.scan.sha256 == hashlib.sha256(made.scan.pixels.tobytes()).hexdigest()
         assert "disc projected at column 30, row 20" in made.scan.assumptions
 
+    def test_nothing_is_visible_where_a_vendor_s_grey_is_black(self):
+        """Black of two or three steps without noise is no calm background: it is where the picture ends."""
+        pixels = np.full((120, 160), 150, np.uint8)
+        pixels[:, 80:] = 3
+        pixels[:, 100:] = 2
+        scan = Scan.in_memory(pixels, kind="display_grey", subject="cargo")
+        assert project(scan, disc(), 110, 20).visibility == 0.0
+        assert project(scan, disc(), 10, 20).visibility > 5.0
+
+    def test_even_grey_is_known_to_a_step_and_no_better(self):
+        scan = Scan.in_memory(np.full((120, 160), 51, np.uint8), kind="display_grey", subject="cargo")
+        rounding = (1 / 255) / 12**0.5 / 0.2
+        made = project(scan, disc(), 30, 20)
+        grey = made.scan.pixels[made.mask].astype(np.float64)
+        change = np.log(51 / np.maximum(grey, 1.0)).mean()
+        assert made.visibility == pytest.approx(change / rounding, rel=0.1)
+
     def test_visibility_falls_with_clutter_and_with_the_threat(self):
         calm = project(container(noise=0.01), disc(), 30, 20).visibility
         assert calm > 5.0

@@ -25,6 +25,7 @@ _FLOORS = (5e-4, 0.01)  # between which the floor must lie, whatever the noise s
 _BLACK = 0.06  # grey of the deepest level above which a scan shows nothing black
 _BLACK_STEPS = 3.0 / 255.0  # above the deepest level
 _TEXTURE = 2.5 / 255.0  # standard deviation in the window
+_SAMPLED = 400  # about half as many rows or columns are looked at for the deepest level
 _LEAST_PIXELS = 100
 _MOST_REGIONS = 50
 
@@ -94,6 +95,17 @@ def noise_floor(radiograph: Radiograph) -> float:
     return float(np.clip(_COUNTS * radiograph.noise**2, *_FLOORS))
 
 
+def black_level(plane: Plane) -> float | None:
+    """Return the grey (H, W) from which down a tone-mapped scan shows nothing; None where nothing in it is black."""
+    deepest = _deepest(plane)
+    return deepest + _BLACK_STEPS if deepest <= _BLACK else None
+
+
+def _deepest(plane: Plane) -> float:
+    few = 2 * max(1, min(plane.shape) // _SAMPLED)
+    return float(np.percentile(plane[::few, ::few], 0.5))
+
+
 def _odd(side: int, factor: int) -> int:
     """Return the odd number of blocks that is nearest to a side in pixels."""
     return 2 * round((side / factor - 1) / 2) + 1
@@ -112,13 +124,12 @@ def _by_counts(radiograph: Radiograph, window: int) -> tuple[Mask, float, str]:
 
 def _by_black_level(radiograph: Radiograph, window: int) -> tuple[Mask, float, str]:
     plane = radiograph.plane[:, :, 0]
-    few = 2 * radiograph.reduced.factor
-    deepest = float(np.percentile(plane[::few, ::few], 0.5))
+    deepest = _deepest(plane)
     mean = _mean(radiograph.reduced.plane[:, :, 0], window)
-    if deepest > _BLACK:
+    floor = black_level(plane)
+    if floor is None:
         basis = f"nothing is darker than {deepest:.2f}: all was penetrated"
         return np.zeros(mean.shape, np.bool_), deepest, basis
-    floor = deepest + _BLACK_STEPS
     mask = mean <= floor
     if mask.any():
         mask &= _deviation(radiograph, mean, window) <= _TEXTURE

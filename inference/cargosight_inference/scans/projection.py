@@ -22,6 +22,7 @@ import numpy.typing as npt
 from cargosight_inference.scans.attenuation import Material
 from cargosight_inference.scans.beams import Beam, Plane, linac
 from cargosight_inference.scans.hardening import UNTOLD, background, kinds
+from cargosight_inference.scans.penetration import black_level
 from cargosight_inference.scans.scan import Scan
 from cargosight_models.errors import UsageError
 
@@ -30,6 +31,8 @@ DEFAULT_MEGAVOLTS = (6.0, 4.0)
 OPAQUE = 0.002
 """Transmission below which nothing is told from noise, where the scan's photon count is not known."""
 
+GREY_STEP, COUNT_STEP = 1.0 / 255.0, 1.0 / 65535.0
+"""Steps of a vendor's grey and of 16-bit counts, on the scale from 0 to 1."""
 MASK_DEPTH = 0.002  # -ln T in air from which a pixel belongs to the threat
 RING = 9  # pixels around the threat over which the background's variation is measured
 
@@ -90,8 +93,9 @@ class Projection:
         scan: the new scan, of the kind of the old one; its assumptions say what was done.
         box: x1, y1, x2, y2 of the threat's visible part in scan pixels.
         mask: bool (H, W), pixels of the threat.
-        visibility: mean |change of ln T| over the mask over the standard deviation of ln T around it, 0 where
-            the background is opaque: such a projection counts for no figure.
+        visibility: mean |change of ln T| over the mask over the standard deviation of ln T around it, which is at
+            least that of rounding to the scan's steps; 0 where the background is opaque (in grey, as black as the scan
+            gets): such a projection counts for no figure.
         approximate: whether the scan was tone-mapped by its vendor, so that its grey only stands for transmission.
     """
 
@@ -138,12 +142,12 @@ def project(
     here = -np.log(beams[0].transmission(loads)) > MASK_DEPTH
     mask = np.zeros((scan.height, scan.width), dtype=np.bool_)
     mask[rows, columns] = here
-    opaque = OPAQUE if photons is None else max(3.0 / photons, 1.0 / 65535)
+    opaque, step = _opaque(scan, signal, photons)
     return Projection(
         scan=_with(scan, rows, columns, after, signature.name),
         box=_box(mask),
         mask=mask,
-        visibility=visibility(signal[:, :, 0], (rows, columns), after[:, :, 0], here, opaque),
+        visibility=visibility(signal[:, :, 0], (rows, columns), after[:, :, 0], here, opaque, step=step),
         approximate=scan.kind == "display_grey",
     )
 
@@ -197,8 +201,21 @@ def darkening(beam: Beam, signal: Plane, loads: dict[Material, Plane], kind: Pla
     return beam.darkening(background(beam, signal, known), loads)
 
 
+def _opaque(scan: Scan, signal: npt.NDArray[np.float32], photons: float | None) -> tuple[float, float]:
+    """Return the signal from which down nothing is seen, and the step in which the scan is stored."""
+    if scan.kind == "display_grey":
+        return black_level(signal[:, :, 0]) or 0.0, GREY_STEP
+    return OPAQUE if photons is None else max(3.0 / photons, COUNT_STEP), COUNT_STEP
+
+
 def visibility(
-    signal: Plane, window: tuple[slice, slice], after: Plane, here: npt.NDArray[np.bool_], opaque: float
+    signal: Plane,
+    window: tuple[slice, slice],
+    after: Plane,
+    here: npt.NDArray[np.bool_],
+    opaque: float,
+    *,
+    step: float = COUNT_STEP,
 ) -> float:
     """Return how far a change stands out of its surroundings; see `Projection`.
 
@@ -208,13 +225,15 @@ def visibility(
         after: (h, w) transmission of the window after.
         here: (h, w) pixels of the threat.
         opaque: transmission from which down nothing is seen.
+        step: in which the signal is stored; rounding to it leaves a variance of a twelfth of its square.
     """
     rows, columns = window
     before = signal[rows, columns]
     seen = here & (before > opaque)
     if 2 * int(seen.sum()) <= int(here.sum()):
         return 0.0
-    change = np.abs(np.log(np.maximum(after[seen], opaque)) - np.log(before[seen]))
+    floor = max(opaque, step)
+    change = np.abs(np.log(np.maximum(after[seen], floor)) - np.log(np.maximum(before[seen], floor)))
     r0, r1 = max(0, rows.start - RING), min(signal.shape[0], rows.stop + RING)
     c0, c1 = max(0, columns.start - RING), min(signal.shape[1], columns.stop + RING)
     inner = np.zeros((r1 - r0, c1 - c0), dtype=np.uint8)
@@ -223,8 +242,9 @@ def visibility(
         inner == 0
     )
     ring = signal[r0:r1, c0:c1][around]
-    deviation = float(np.std(np.log(np.maximum(ring, opaque)))) if ring.size else 0.0
-    return float(change.mean()) / max(deviation, 1e-6)
+    deviation = float(np.std(np.log(np.maximum(ring, floor)))) if ring.size else 0.0
+    level = float(ring.mean()) if ring.size else 1.0
+    return float(change.mean()) / max(deviation, step / 12.0**0.5 / max(level, floor))
 
 
 def _cut(scan: Scan, signature: Signature, left: int, top: int) -> tuple[slice, slice, dict[Material, Plane]]:

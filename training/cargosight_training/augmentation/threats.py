@@ -22,7 +22,14 @@ from cargosight_inference.scans.attenuation import (
     Material,
 )
 from cargosight_inference.scans.beams import Plane, linac
-from cargosight_inference.scans.projection import OPAQUE, Signature, darkened, visibility
+from cargosight_inference.scans.projection import (
+    COUNT_STEP,
+    GREY_STEP,
+    OPAQUE,
+    Signature,
+    darkened,
+    visibility,
+)
 from cargosight_inference.tiles import CELL
 from cargosight_models.geometry import clip_boxes
 from cargosight_models.labels import LabelledRegions
@@ -35,6 +42,7 @@ UNKNOWN = -1.0
 _ODD_MATERIALS: tuple[Material, ...] = (POLYETHYLENE, CELLULOSE, EXPLOSIVE, ALUMINIUM, STEEL, STEEL, LEAD)
 _ENERGIES = ((6.0, 4.0), (9.0, 6.0))
 _IN_AIR = 0.97
+_BLACK = 4.0 / 255.0  # most vendors' grey is black from here down; raw counts of one energy lose little by it
 _THIN = 0.05  # g/cm2, below which a pixel is none of the thing's
 _TRIES = 8
 _LEAST_VISIBLE = 1.0
@@ -142,7 +150,8 @@ class _Work:
         here = np.sum(list(loads.values()), axis=0) > _THIN
         if not here.any():
             return
-        shows = visibility(picture[:, :, 0], (rows, columns), after[:, :, 0], here, OPAQUE)
+        seen_from, step = (_BLACK, GREY_STEP) if single else (OPAQUE, COUNT_STEP)
+        shows = visibility(picture[:, :, 0], (rows, columns), after[:, :, 0], here, seen_from, step=step)
         picture[rows, columns, :2] = after if not single else np.repeat(after, 2, axis=2)
         if not counts:
             return
