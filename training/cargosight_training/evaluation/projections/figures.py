@@ -257,7 +257,7 @@ def _added(counted: Sequence[AtPoint], pfa: float, *, enough: bool) -> AtPoint:
 def _maps(
     parts: Sequence[ScoredVariants], kinds: dict[str, Chooses], samples: int, seed: int
 ) -> dict[str, MapFigures]:
-    """Figures of the map, by kind; every clean scan stands beside the threats of each kind.
+    """Figures of the map, by kind: a model's threats of it beside all its clean scans, where it was shown any.
 
     Maps of several models are compared as shares of ranks among their own clean scans' cells, since their numbers
     have no common scale.
@@ -267,20 +267,19 @@ def _maps(
     made: dict[str, MapFigures] = {}
     for name, chooses in kinds.items():
         maps, truths, groups = [], [], []
-        for number, part in enumerate(parts):
+        for part in parts:
             ranks = _ranker(part) if len(parts) > 1 else _as_they_are
-            for row in part.rows:
+            chosen = [row for row in part.of_role("threat") if chooses(row)]
+            for row in (*part.of_role("clean"), *chosen) if chosen else ():
                 assert row.cells is not None  # asked above
                 clean = row.thing.role == "clean"
-                if not clean and not (row.thing.role == "threat" and chooses(row)):
-                    continue
                 cells = row.cells.astype(np.float32)
                 truth = np.zeros(cells.shape, np.bool_) if clean else row.truth
                 if truth is None or not (clean or truth.any()):
                     continue
                 maps.append(ranks(cells))
                 truths.append(truth)
-                groups.append(f"{number} {part.groups[row.thing.row]}")
+                groups.append(part.groups[row.thing.row])  # of one scan, by whatever model
         if any(truth.any() for truth in truths):
             made[name] = anomaly_figures(maps, truths, groups, samples=samples, seed=seed)
     return made
