@@ -12,6 +12,7 @@ threats up to 60 g/cm2: 3.0, 5.4 and 7.6 % at most for 20, 40 and 60, and 0.4 % 
 lead it is not: up to 13 % too bright for 20 g/cm2 of an organic thing, 40 % for 60, and half of that where two tell.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -244,7 +245,8 @@ def visibility(
     ring = signal[r0:r1, c0:c1][around]
     deviation = float(np.std(np.log(np.maximum(ring, floor)))) if ring.size else 0.0
     level = float(ring.mean()) if ring.size else 1.0
-    return float(change.mean()) / max(deviation, step / 12.0**0.5 / max(level, floor))
+    rounding = step / math.sqrt(12.0) / max(level, floor)
+    return float(change.mean()) / max(deviation, rounding)
 
 
 def _cut(scan: Scan, signature: Signature, left: int, top: int) -> tuple[slice, slice, dict[Material, Plane]]:
