@@ -13,7 +13,7 @@ from cargosight_inference.scans.material import classify_materials, draw_materia
 from cargosight_inference.scans.penetration import measure_penetration
 from cargosight_inference.scans.position import container_length
 from cargosight_inference.scans.radiograph import corrected, radiograph_of
-from cargosight_inference.scans.readers import ReadOptions, read_scan_bytes
+from cargosight_inference.scans.readers import ReadOptions, read_scan, read_scan_bytes
 from cargosight_inference.scans.scan import Scan
 from cargosight_inference.scans.shielding import dense_regions
 from cargosight_models.errors import UsageError
@@ -48,6 +48,35 @@ def test_dark_air_is_turned_over():
 def test_a_flat_picture_keeps_the_habit():
     flat = Scan.in_memory(np.full((60, 90), 120, np.uint8), kind="display_grey", subject="cargo")
     assert (radiograph_of(flat).polarity, radiograph_of(flat).polarity_sureness) == ("air_bright", 0.5)
+
+
+def test_a_polarity_that_was_given_is_kept(tmp_path):
+    dark = 255 - radiographs.grey(GOODS).pixels
+    flat = np.full((60, 90), 120, np.uint8)
+    for name, pixels in (("dark", dark), ("flat", flat)):
+        path = tmp_path / f"{name}.png"
+        cv2.imwrite(str(path), pixels)
+        for polarity in ("air_bright", "air_dark"):
+            found = radiograph_of(read_scan(path, ReadOptions(subject="cargo", polarity=polarity)))
+            assert (found.polarity, found.polarity_sureness) == (polarity, 1.0)
+
+
+def test_what_was_found_of_a_vendors_grey_is_said():
+    bright = radiographs.grey(GOODS, air=230)
+    dark = Scan.in_memory(255 - bright.pixels, kind="display_grey", subject="cargo")
+    flat = Scan.in_memory(np.full((60, 90), 120, np.uint8), kind="display_grey", subject="cargo")
+    said = [
+        " ".join(radiograph_of(scan).notes)
+        for scan in (bright, dark, replace(dark, polarity="air_dark"), flat)
+    ]
+    assert "polarity air_bright found" in said[0]
+    assert "polarity air_dark found" in said[1]
+    assert "polarity air_dark as given" in said[2]
+    assert "polarity air_bright assumed" in said[3]
+    assert all("air level 23" in text for text in said[:3])
+    assert "polarity" not in " ".join(
+        radiograph_of(radiographs.dual_energy(GOODS)).notes
+    )  # its reader said so
 
 
 def test_transmission_stays_as_it_is():

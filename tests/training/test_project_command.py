@@ -129,6 +129,23 @@ def test_nothing_projected_into_counts_of_full_scale_gives_the_same_counts(tmp_p
     np.testing.assert_array_equal(read_scan(out, FULL).pixels, read_scan(path, FULL).pixels)
 
 
+def test_dark_air_is_found_and_said(tmp_path: Path) -> None:
+    bright = scan_file(tmp_path, "grey")[0]
+    dark = tmp_path / "dark.png"
+    cv2.imwrite(str(dark), 255 - cv2.imread(str(bright), cv2.IMREAD_UNCHANGED))
+    outs = [tmp_path / f"{name}.png" for name in ("of-bright", "of-dark", "as-said")]
+    words = ("--threat", "cash", "--seed", 3, "--pitch", 8, "--at", "60,80")
+    run(bright, *words, "--out", outs[0])
+    run(dark, *words, "--out", outs[1])
+    run(dark, *words, "--out", outs[2], "--polarity", "air_bright")
+    of_bright, of_dark, as_said = (cv2.imread(str(out), cv2.IMREAD_UNCHANGED) for out in outs)
+    np.testing.assert_array_equal(255 - of_dark, of_bright)
+    assert (as_said != of_dark).any()
+    assert known(outs[1])["visibility"] == known(outs[0])["visibility"]
+    notes = [" ".join(known(out)["assumptions"]) for out in outs]
+    assert ["polarity air_dark found" in note for note in notes] == [False, True, False]
+
+
 def test_the_same_seed_gives_the_same_files_and_another_one_others(tmp_path: Path) -> None:
     path, _ = scan_file(tmp_path, "dual")
     outs = [tmp_path / f"{name}.tif" for name in ("first", "again", "other")]
@@ -184,6 +201,10 @@ def test_run_lengths_begin_outside() -> None:
         (["{dual}", "--threat", "handgun", "--out", "{new}/x/new.tif"], "there is no folder"),
         (["{dual}", "--threat", "handgun", "--out", "{new}", "--at", "12"], "expected column and row"),
         (["{dual}", "--threat", "handgun", "--out", "{new}", "--at", "900,9"], "lies outside the scan"),
+        (
+            ["{dual}", "--threat", "rifle", "--out", "{new}", "--at", "239,159"],
+            "no part of 'rifle' lies inside",
+        ),
         (["{dual}", "--threat", "handgun", "--out", "{new}", "--seed", "-1"], "the seed is -1"),
         (["{dual}", "--threat", "handgun", "--out", "{new}", "--photons", "0"], "--photons is 0"),
         (["{dual}", "--threat", "handgun", "--out", "{new}", "--pitch", "nan"], "--pitch is nan"),

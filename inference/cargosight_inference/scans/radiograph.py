@@ -158,6 +158,8 @@ def radiograph_of(scan: Scan) -> Radiograph:
         np.divide(plane, np.float32(air_level), out=plane)  # of grey or a palette: no array but ours
         np.minimum(plane, np.float32(1.0), out=plane)
     faults = find_faults(plane[:, :, 0])
+    if meaning != "transmission":  # whose reader has said so
+        notes += (_how_read(scan, polarity, polarity_sureness, air_level),)
     if air_sureness < 0.5:
         notes += ("no border shows air: the brightest part of the load stands in for it",)
     if markings.any():
@@ -215,7 +217,7 @@ def _polarity(plane: npt.NDArray[np.float32], scan: Scan, meaning: Meaning) -> t
     Above a vehicle there is air or, cropped tightly, the light top of its box; the sides are often load. So the upper
     border decides, and a border that is neither light nor dark leaves it at what the scan says.
     """
-    if meaning == "transmission" or scan.polarity == "air_dark":  # only a caller says so of an 8-bit scan
+    if meaning == "transmission" or _is_given(scan):
         return scan.polarity, 1.0
     low, high = np.percentile(_sampled(plane), [1.0, 99.0])
     if meaning == "palette" or high - low < 0.05:
@@ -228,6 +230,18 @@ def _polarity(plane: npt.NDArray[np.float32], scan: Scan, meaning: Meaning) -> t
     if brightness <= _SURE_DARK and upper <= 0.5:
         return "air_dark", min(1.0, 0.5 + 2.0 * (_SURE_DARK - brightness))
     return "air_bright", HABIT
+
+
+def _is_given(scan: Scan) -> bool:
+    """Return whether a caller said the polarity of an 8-bit scan; that air is dark, no reader assumes."""
+    return scan.polarity_given or scan.polarity == "air_dark"
+
+
+def _how_read(scan: Scan, polarity: Polarity, sureness: float, air_level: float) -> str:
+    how = "found" if sureness > HABIT else "assumed, since the upper border does not tell"
+    if _is_given(scan):
+        how = "as given"
+    return f"polarity {polarity} {how}; air level {255.0 * air_level:.0f} of 255"
 
 
 def _air_level(plane: npt.NDArray[np.float32], meaning: Meaning) -> tuple[float, float]:

@@ -138,6 +138,7 @@ def read_scan_bytes(data: bytes, options: ReadOptions = _DEFAULTS, path: str | N
         polarity=meaning.polarity,
         assumptions=meaning.assumptions,
         markings=meaning.markings,
+        polarity_given=options.polarity is not None,
     )
 
 

@@ -30,6 +30,7 @@ class Scan:
         energies_mv: one for each channel of a transmission scan, None when unknown.
         polarity: of the source: `air_bright` or `air_dark`. Transmission pixels are always air bright; an
             8-bit scan is kept as it came.
+        polarity_given: whether the caller said the polarity, so that nobody looks for another.
         decode_scale: scan pixels per file pixel, 1.0 unless the file was decoded at reduced size; in (0, 1].
         assumptions: what the reader had to assume, one sentence each.
         markings: bool (H, W), pixels over which a vendor's console burnt coloured lines and captions; None when
@@ -47,6 +48,7 @@ class Scan:
     decode_scale: float = 1.0
     assumptions: tuple[str, ...] = ()
     markings: npt.NDArray[np.bool_] | None = None
+    polarity_given: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):

@@ -155,6 +155,13 @@ def _read(arguments: argparse.Namespace) -> Scan:
             f"{arguments.scan} is pseudo-colour; threats are projected into transmission or display grey: give the "
             "scanner's raw or grey file"
         )
+    if scan.kind == "display_grey":
+        from cargosight_inference.scans.radiograph import radiograph_of
+
+        # What its reader says is a habit; the radiograph looks.
+        found = radiograph_of(scan)
+        how = tuple(note for note in found.notes if note.startswith("polarity"))
+        scan = replace(scan, polarity=found.polarity, assumptions=(*scan.assumptions, *how))
     if arguments.energies is None:
         return scan
     if scan.kind != "transmission":

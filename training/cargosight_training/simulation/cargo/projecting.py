@@ -63,11 +63,16 @@ def place_threat(scan: Scan, signature: Signature, wish: Wish) -> Placed:
     """Project a threat where it is wished, or where something lies already and it is visible enough.
 
     Raises:
-        UsageError: it does not fit, or nowhere reaches the visibility.
+        UsageError: it does not fit, none of it lies inside, or nowhere reaches the visibility.
     """
     if wish.at is not None:
         left, top = wish.at
         made = project(scan, signature, left, top, photons=wish.photons, rng=wish.noise())
+        if not made.mask.any():
+            raise UsageError(
+                f"no part of {signature.name!r} lies inside the scan of {scan.width} x {scan.height} at column {left}, "
+                f"row {top}; choose another place"
+            )
         if wish.visibility is not None and made.visibility < wish.visibility:
             raise UsageError(
                 f"{signature.name!r} has the visibility {made.visibility:.2f} at column {left}, row {top}; "
