@@ -1,5 +1,7 @@
 """A site's thresholds from its own clean scans."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -92,6 +94,20 @@ def test_too_few_scans_are_refused_with_their_number(wanted, needed):
         calibrate(scores(count=needed - 1), (wanted,), data="made")
 
 
+@pytest.mark.parametrize("count", [*range(4, 60)])
+def test_the_rate_that_is_offered_is_one_that_is_taken(count):
+    with pytest.raises(UsageError) as refusal:
+        calibrate(scores(count=count), (0.05,), data="made")
+    offered = float(re.search(r"a rate of ([\d.]+) or more", str(refusal.value))[1])
+    assert scans_needed(offered) <= count
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_no_rate_is_offered_where_none_would_be_taken(count):
+    with pytest.raises(UsageError, match=rf"add {60 - count} scans$"):
+        calibrate(scores(count=count), (0.05,), data="made")
+
+
 def test_a_silent_model_does_not_end_up_alarming_on_everything():
     silent = CleanScores(("knife",), np.full((100, 1), 0.001, np.float32))
     (point,) = calibrate(silent, (0.05,), data="made")
@@ -114,9 +130,8 @@ def test_rates_that_cannot_be(wanted):
 class TestCommand:
     @pytest.fixture
     def site(self, tmp_path):
-        random = np.random.default_rng(0)
-        for index in range(64):
-            shade = int(random.integers(150, 250))
+        shades = np.random.default_rng(0).permutation(np.arange(150, 250))
+        for index, shade in enumerate(shades[:64].tolist()):
             write_blobs(tmp_path / "clean" / f"{index:02d}.png", (16, 16, (shade, shade, shade)))
         return tmp_path
 
@@ -164,6 +179,28 @@ class TestCommand:
         assert not sidecar_path(model).exists()
         assert main([*command, "0.05"]) == 0
         assert "1 files could not be read" in capsys.readouterr().out
+
+    def test_a_scan_that_was_given_twice_is_one_scan(self, site, capsys):
+        model = make_blob_model(site / "mine.onnx")
+        (site / "clean" / "copy.png").write_bytes((site / "clean" / "00.png").read_bytes())
+        command = [
+            "calibrate",
+            str(model),
+            "--clean",
+            str(site / "clean"),
+            str(site / "clean" / "0*.png"),
+            "--pfa",
+        ]
+        assert main([*command, "0.045"]) == 2  # takes 67, and 64 + 10 + 1 are named
+        said = capsys.readouterr()
+        assert "64 clean scans were read" in said.err
+        assert "11 files repeat others and were left out" in said.out
+
+    def test_a_rate_that_cannot_be_is_told_before_scans_are_read(self, site, capsys, monkeypatch):
+        model = make_blob_model(site / "mine.onnx")
+        monkeypatch.setattr(Inspector, "__init__", lambda *_, **__: pytest.fail("scans are read"))
+        assert main(["calibrate", str(model), "--clean", str(site / "clean"), "--pfa", "5"]) == 2
+        assert "between 0 and 1" in capsys.readouterr().err
 
     def test_nothing_to_read(self, site, capsys):
         model = make_blob_model(site / "mine.onnx")

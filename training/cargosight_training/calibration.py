@@ -82,6 +82,23 @@ def scans_needed(wanted_pfa: float) -> int:
     return math.ceil(SCANS_PER_ALARM / wanted_pfa - 1e-9)
 
 
+def check_rates(wanted: Sequence[float]) -> None:
+    """Refuse rates that cannot be, before scans are read.
+
+    Raises:
+        UsageError: one is not a share in (0, 1).
+    """
+    for pfa in wanted:
+        if not 0.0 < pfa < 1.0:
+            raise UsageError(f"a false-alarm rate of {pfa:g} is wanted; expected a share between 0 and 1")
+
+
+def _offer(count: int) -> str:
+    """Return, in words, the least rate that so many scans set; nothing where there is none."""
+    rate = math.ceil(1000.0 * SCANS_PER_ALARM / count) / 1000.0 if count else 1.0
+    return f", or ask for a rate of {rate:g} or more" if rate < 1.0 else ""
+
+
 def calibrate(
     clean: CleanScores, wanted: Sequence[float], *, data: str, seed: int = 0
 ) -> tuple[OperatingPoint, ...]:
@@ -96,14 +113,13 @@ def calibrate(
     Raises:
         UsageError: too few scans for a rate, or scores that no threshold can keep from alarming.
     """
+    check_rates(wanted)
     for pfa in wanted:
-        if not 0.0 < pfa < 1.0:
-            raise UsageError(f"a false-alarm rate of {pfa:g} is wanted; expected a share between 0 and 1")
         needed = scans_needed(pfa)
         if len(clean) < needed:
             raise UsageError(
                 f"{len(clean)} clean scans were read, and a false-alarm rate of {pfa:g} takes {needed} or more: add "
-                f"{needed - len(clean)} scans, or ask for a rate of {SCANS_PER_ALARM / max(len(clean), 4):.2g} or more"
+                f"{needed - len(clean)} scans{_offer(len(clean))}"
             )
     return tuple(_point(clean, pfa, data, seed) for pfa in wanted)
 

@@ -22,7 +22,8 @@ SUMMARY = "Set the thresholds of a model for one site, from its own clean scans.
 
 _EPILOG = """\
 PATH is a file, a folder or a pattern, as for `inspect`; every scan must be clean: of everything that the model
-looks for. Nothing needs to be labelled. A rate of 5 % takes 60 scans, one of 1 % takes 300.
+looks for. Nothing needs to be labelled. A file that repeats another counts once. A rate of 5 % takes 60
+scans, one of 1 % takes 300.
 
 The points go into the sidecar beside the model file and replace those that are there. A bundled model keeps its own:
 with --name a copy is installed under another name, with the site's points.
@@ -58,14 +59,17 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         CargosightError: the model or the scans are wrong, or too few; nothing was written.
     """
-    from cargosight_training.calibration import calibrate
+    from cargosight_training.calibration import calibrate, check_rates
 
+    check_rates(args.pfa)
     model = find_model(args.model)
     _check_may_write(model, args)
     check_arguments(args.clean)
-    clean, unreadable = _score(args)
+    clean, unreadable, repeated = _score(args)
     if unreadable:
         sys.stdout.write(f"{unreadable} files could not be read and were left out\n")
+    if repeated:
+        sys.stdout.write(f"{repeated} files repeat others and were left out\n")
     points = calibrate(clean, args.pfa, data=f"{len(clean)} clean scans of {args.site}")
     if args.name is not None:
         model = install_model(model.path, args.name, replace=args.replace)
@@ -94,29 +98,36 @@ def _check_may_write(model: ModelFile, args: argparse.Namespace) -> None:
         )
 
 
-def _score(args: argparse.Namespace) -> tuple["CleanScores", int]:
-    """Return the greatest scores of the readable scans, and how many files could not be read."""
+def _score(args: argparse.Namespace) -> tuple["CleanScores", int, int]:
+    """Return the greatest scores of the readable scans, how many files could not be read, and how many were copies."""
     from cargosight_training.calibration import greatest_scores
     from cargosight_training.evaluation.rates import SCORE_FLOOR
 
     inspector = Inspector(args.model, threshold=SCORE_FLOOR)
     bar = Progress()
-    counted = [0]
+    unreadable = repeated = 0
+    seen: set[str | None] = set()
 
     def inspections() -> Iterator[Inspection]:
+        nonlocal unreadable, repeated
         stop = Event()
         paths = (one.path for one in expand(args.clean, stop=stop))
         for inspection in inspect_many(inspector, paths):
-            counted[0] += inspection.decision == "unreadable"
             bar.advance()
-            yield inspection
+            if inspection.decision == "unreadable":
+                unreadable += 1
+            elif inspection.sha256 in seen:  # one scan, however often it is named
+                repeated += 1
+            else:
+                seen.add(inspection.sha256)
+                yield inspection
 
     try:
         has_map = "anomaly_map" in inspector.contract.outputs
         clean = greatest_scores(inspections(), inspector.contract.classes, has_map=has_map)
     finally:
         bar.erase()
-    return clean, counted[0]
+    return clean, unreadable, repeated
 
 
 def _line(point: OperatingPoint) -> str:

@@ -62,7 +62,8 @@ class Part:
     def __post_init__(self) -> None:
         if self.of < 2 or not 1 <= self.number <= self.of:
             raise DataSetError(
-                f"part {self.number}/{self.of} was asked for; expected two parts or more, and a number from 1 on"
+                f"part {self.number}/{self.of} was asked for; expected two parts or more, and one "
+                "of them: 1/2 or 2/2, for two"
             )
 
 
