@@ -23,7 +23,7 @@ from cargosight_training.evaluation.projections.variants import Thing
 from cargosight_training.simulation.cargo.threats import THREATS
 from tests.made import radiographs
 from tests.made.datasets import write_blank
-from tests.made.models import blob_contract, make_cargo_model
+from tests.made.models import blob_contract, make_blob_model, make_cargo_model
 from tests.made.radiographs import Block
 
 FAMILIES = ("handgun", "cash")
@@ -163,8 +163,8 @@ def test_photons_are_those_of_the_noise():
     assert variants.effective_photons(radiograph_of(even)) is None
 
 
-def test_a_model_is_shown_the_families_that_it_was_not_taught(tmp_path, monkeypatch, capsys):
-    model = make_cargo_model(tmp_path / "loads.onnx")
+def clean_set(tmp_path):
+    """Write two clean scans; return their annotation file."""
     rows = []
     (tmp_path / "images").mkdir()
     for index in range(2):
@@ -187,6 +187,12 @@ def test_a_model_is_shown_the_families_that_it_was_not_taught(tmp_path, monkeypa
     }
     data = tmp_path / "clean.json"
     data.write_text(json.dumps(document))
+    return data
+
+
+def test_a_model_is_shown_the_families_that_it_was_not_taught(tmp_path, monkeypatch, capsys):
+    model = make_cargo_model(tmp_path / "loads.onnx")
+    data = clean_set(tmp_path)
     command = ["evaluate", str(model), "--data", str(data), "--projections", "--threats", "2"]
 
     def families_shown(*options):
@@ -203,3 +209,24 @@ def test_a_model_is_shown_the_families_that_it_was_not_taught(tmp_path, monkeypa
     assert "was taught every family" in capsys.readouterr().err
     assert main(["evaluate", str(model), "--data", str(data), "--left-out"]) == 2
     assert "--left-out goes with --projections" in capsys.readouterr().err
+
+
+def test_folds_are_checked_before_anything_is_scored(tmp_path, monkeypatch, capsys):
+    model, data = make_cargo_model(tmp_path / "loads.onnx"), clean_set(tmp_path)
+    bags = make_blob_model(tmp_path / "bags.onnx")
+    other = tmp_path / "other.json"
+    document = json.loads(data.read_text())
+    other.write_text(json.dumps({**document, "images": document["images"][1:]}))
+    data.write_text(json.dumps({**document, "images": document["images"][:1]}))
+    again = tmp_path / "again.json"
+    again.write_text(other.read_text())
+    monkeypatch.setattr(evaluate_projections, "score_variants", lambda *_, **__: pytest.fail("scored"))
+    command = ["evaluate", str(model), "--data", str(data), "--projections"]
+    folds = {
+        "there is no model": ["--fold", "nowhere", str(other)],
+        "inspects baggage": ["--fold", str(bags), str(other)],
+        r"1.png is in two folds": ["--fold", str(model), str(other), "--fold", str(model), str(again)],
+    }
+    for sentence, options in folds.items():
+        assert main([*command, *options]) == 2
+        assert sentence in capsys.readouterr().err

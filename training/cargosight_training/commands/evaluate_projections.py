@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from pathlib import Path
 
 from cargosight_inference.inspector import Inspector
 from cargosight_inference.progress import Progress
@@ -38,6 +39,8 @@ def evaluate_projections(args: argparse.Namespace, folds: list[tuple[str, DataSe
         raise DataSetError(
             f"{' and '.join(sorted(origins))} scans were to share one figure; evaluate each origin by itself"
         )
+    if not args.left_out:  # where each model has families of its own to show
+        _check_apart(folds)
     if args.out is not None:
         args.out.mkdir(parents=True, exist_ok=True)
     families = tuple(THREATS)
@@ -63,29 +66,47 @@ def evaluate_projections(args: argparse.Namespace, folds: list[tuple[str, DataSe
 def _scored(
     args: argparse.Namespace, folds: list[tuple[str, DataSet]], families: tuple[str, ...]
 ) -> list[ScoredVariants]:
+    opened = [_opened(model) for model, _ in folds]
+    shown = [_not_taught(inspector, families) if args.left_out else families for inspector in opened]
     bar = Progress(sum(len(dataset.images) for _, dataset in folds))
-    parts = []
     try:
-        for model, dataset in folds:
-            inspector = open_for_projections(model)
-            if inspector.subject != "cargo":
-                raise UsageError(
-                    f"the model {inspector.contract.name} inspects {inspector.subject}; threats are projected into "
-                    "scans of cargo: name a model for cargo"
-                )
-            parts.append(
-                score_variants(
-                    inspector,
-                    dataset,
-                    threats=args.threats,
-                    families=_not_taught(inspector, families) if args.left_out else families,
-                    seed=args.seed,
-                    progress=lambda _: bar.advance(),
-                )
+        return [
+            score_variants(
+                inspector,
+                dataset,
+                threats=args.threats,
+                families=those,
+                seed=args.seed,
+                progress=lambda _: bar.advance(),
             )
+            for inspector, those, (_, dataset) in zip(opened, shown, folds, strict=True)
+        ]
     finally:
         bar.erase()
-    return parts
+
+
+def _check_apart(folds: list[tuple[str, DataSet]]) -> None:
+    """Refuse a scan that two folds have: it would count twice."""
+    seen: set[Path] = set()
+    for _, dataset in folds:
+        paths = {image.path.resolve() for image in dataset.images}
+        twice = sorted(paths & seen)
+        if twice:
+            raise DataSetError(
+                f"{twice[0]} is in two folds ({len(twice)} such scans); expected each scan in the one fold whose model "
+                "never saw it"
+            )
+        seen |= paths
+
+
+def _opened(model: str) -> Inspector:
+    inspector = open_for_projections(model)
+    if inspector.subject != "cargo":
+        raise UsageError(
+            f"the model {inspector.contract.name} inspects {inspector.subject}; threats are projected into "
+            "scans of cargo: name a model for cargo"
+        )
+    return inspector
 
 
 def _not_taught(inspector: Inspector, families: tuple[str, ...]) -> tuple[str, ...]:
