@@ -116,6 +116,8 @@ def test_nothing_projected_is_nothing_changed(tmp_path: Path, kind: str) -> None
     assert truth["place"] == threat["place"]
     assert truth["box_of_threat_if_projected"] == threat["box"]
     assert not unrolled(truth["mask"]).any()
+    assert any(note.startswith("nothing projected at column") for note in truth["assumptions"])
+    assert not any("rifle projected" in note for note in truth["assumptions"])
     assert null.read_bytes() != out.read_bytes()
 
 
@@ -144,6 +146,26 @@ def test_dark_air_is_found_and_said(tmp_path: Path) -> None:
     assert known(outs[1])["visibility"] == known(outs[0])["visibility"]
     notes = [" ".join(known(out)["assumptions"]) for out in outs]
     assert ["polarity air_dark found" in note for note in notes] == [False, True, False]
+
+
+def test_energies_that_the_file_does_not_say_are_assumed_aloud(tmp_path: Path) -> None:
+    path, _ = scan_file(tmp_path, "dual")
+    words = (path, "--threat", "cash", "--pitch", 6)
+    run(*words, "--out", tmp_path / "silent.tif")
+    run(*words, "--out", tmp_path / "said.tif", "--energies", "9,6")
+    silent, said = (" ".join(known(tmp_path / f"{name}.tif")["assumptions"]) for name in ("silent", "said"))
+    assert "energies taken as 6 and 4 MV" in silent
+    assert "energies taken" not in said
+
+
+def test_burnt_in_lines_come_out_grey_and_that_is_said(tmp_path: Path) -> None:
+    bright, _ = scan_file(tmp_path, "grey")
+    picture = cv2.imread(str(bright))
+    cv2.line(picture, (30, 30), (200, 30), (0, 0, 255), 2)
+    lined, out = tmp_path / "lined.png", tmp_path / "out.png"
+    cv2.imwrite(str(lined), picture)
+    run(lined, "--threat", "cash", "--pitch", 8, "--at", "60,80", "--out", out)
+    assert any("burnt-in lines are grey in what is written" in note for note in known(out)["assumptions"])
 
 
 def test_the_same_seed_gives_the_same_files_and_another_one_others(tmp_path: Path) -> None:
@@ -248,7 +270,7 @@ def test_a_truth_is_not_replaced_unasked(tmp_path: Path) -> None:
 def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
     path, _ = scan_file(tmp_path, "dual")
     out = tmp_path / "out.tif"
-    with pytest.raises(ScanError, match="no such file"):
+    with pytest.raises(ScanError, match=r"missing\.tif: there is no such file"):
         run(tmp_path / "missing.tif", "--threat", "cash", "--out", out)
     with pytest.raises(ScanError, match="no such file"):
         run(path, "--threat", tmp_path / "missing.npz", "--out", out)

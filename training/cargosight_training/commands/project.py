@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from cargosight_inference.arguments import path_argument
 from cargosight_inference.scans.scan import Polarity, Scan
-from cargosight_models.errors import UsageError, nearest_spelling
+from cargosight_models.errors import ScanError, UsageError, nearest_spelling
 
 if TYPE_CHECKING:  # what a help text need not wait for
     from cargosight_inference.scans.projection import Signature
@@ -47,7 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=path_argument, metavar="FILE", help="write to: .tif for transmission, .png for grey"
     )
-    parser.add_argument("--at", metavar="X,Y", help="column and row of its first pixel (default: drawn)")
+    parser.add_argument(
+        "--at",
+        metavar="X,Y",
+        help="column and row of its first pixel (default: drawn; where X is negative, --at=X,Y)",
+    )
     parser.add_argument(
         "--seed", type=int, default=0, metavar="S", help="of build, place and noise (default: 0)"
     )
@@ -149,7 +153,10 @@ def _read(arguments: argparse.Namespace) -> Scan:
     from cargosight_inference.scans.readers import ReadOptions, read_scan
 
     options = ReadOptions(subject="cargo", air_level=arguments.air_level, polarity=arguments.polarity)
-    scan = read_scan(arguments.scan, options)
+    try:
+        scan = read_scan(arguments.scan, options)
+    except ScanError as error:
+        raise ScanError(f"{arguments.scan}: {error}") from error
     if scan.kind not in _SUFFIXES:
         raise UsageError(
             f"{arguments.scan} is pseudo-colour; threats are projected into transmission or display grey: give the "
@@ -161,9 +168,13 @@ def _read(arguments: argparse.Namespace) -> Scan:
         # What its reader says is a habit; the radiograph looks.
         found = radiograph_of(scan)
         how = tuple(note for note in found.notes if note.startswith("polarity"))
+        if scan.markings is not None:
+            how += (
+                "burnt-in lines are grey in what is written, where no reader can tell them from the load",
+            )
         scan = replace(scan, polarity=found.polarity, assumptions=(*scan.assumptions, *how))
     if arguments.energies is None:
-        return scan
+        return _with_usual_energies(scan)
     if scan.kind != "transmission":
         raise UsageError("--energies is given for display grey, whose tone has none; leave it out")
     try:
@@ -177,6 +188,17 @@ def _read(arguments: argparse.Namespace) -> Scan:
             "each, the higher first, such as 6,4"
         )
     return replace(scan, energies_mv=energies)
+
+
+def _with_usual_energies(scan: Scan) -> Scan:
+    from cargosight_inference.scans.projection import beams_of
+
+    if scan.kind != "transmission" or scan.energies_mv is not None:
+        return scan
+    usual = " and ".join(f"{beam.megavolts:g}" for beam in beams_of(scan))
+    return replace(
+        scan, assumptions=(*scan.assumptions, f"energies taken as {usual} MV: the file does not say")
+    )
 
 
 def _truth_path(out: Path) -> Path:

@@ -1,6 +1,6 @@
 """One threat into one scan: where it goes, and the truth that is kept beside the result."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -122,7 +122,8 @@ def _signal(scan: Scan, left: int, top: int, signature: Signature) -> float:
 def _finish(scan: Scan, signature: Signature, wish: Wish, made: Projection, place: tuple[int, int]) -> Placed:
     if not wish.null:
         return Placed(made, place, made.box)
-    nothing = project(scan, signature.thinned(0.0), *place, photons=wish.photons, rng=wish.noise())
+    empty = replace(signature.thinned(0.0), name="nothing")
+    nothing = project(scan, empty, *place, photons=wish.photons, rng=wish.noise())
     return Placed(nothing, place, made.box)
 
 
