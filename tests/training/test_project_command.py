@@ -225,7 +225,7 @@ def test_run_lengths_begin_outside() -> None:
         (["{dual}", "--threat", "handgun", "--out", "{new}", "--at", "900,9"], "lies outside the scan"),
         (
             ["{dual}", "--threat", "rifle", "--out", "{new}", "--at", "239,159"],
-            "no part of 'rifle' lies inside",
+            "no part of 'rifle' that weakens the beam lies inside",
         ),
         (["{dual}", "--threat", "handgun", "--out", "{new}", "--seed", "-1"], "the seed is -1"),
         (["{dual}", "--threat", "handgun", "--out", "{new}", "--photons", "0"], "--photons is 0"),
@@ -265,6 +265,14 @@ def test_a_truth_is_not_replaced_unasked(tmp_path: Path) -> None:
         run(*words)
     assert run(*words, "--force") == 0
     assert known(tmp_path / "out.tif")["threat"] == "cash"
+
+
+def test_a_thing_of_no_density_is_refused(tmp_path: Path) -> None:
+    path, _ = scan_file(tmp_path, "dual")
+    write_signature(tmp_path / "air.npz", Signature("air", {STEEL: np.zeros((20, 30), np.float32)}, 4.0))
+    with pytest.raises(UsageError, match="no part of 'air' that weakens the beam"):
+        run(path, "--threat", tmp_path / "air.npz", "--out", tmp_path / "out.tif")
+    assert not (tmp_path / "out.tif").exists()
 
 
 def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:

@@ -68,11 +68,7 @@ def place_threat(scan: Scan, signature: Signature, wish: Wish) -> Placed:
     if wish.at is not None:
         left, top = wish.at
         made = project(scan, signature, left, top, photons=wish.photons, rng=wish.noise())
-        if not made.mask.any():
-            raise UsageError(
-                f"no part of {signature.name!r} lies inside the scan of {scan.width} x {scan.height} at column {left}, "
-                f"row {top}; choose another place"
-            )
+        _check_shown(scan, signature, made, wish.at)
         if wish.visibility is not None and made.visibility < wish.visibility:
             raise UsageError(
                 f"{signature.name!r} has the visibility {made.visibility:.2f} at column {left}, row {top}; "
@@ -80,7 +76,16 @@ def place_threat(scan: Scan, signature: Signature, wish: Wish) -> Placed:
             )
         return _finish(scan, signature, wish, made, wish.at)
     made, place = _search(scan, signature, wish)
+    _check_shown(scan, signature, made, place)
     return _finish(scan, signature, wish, made, place)
+
+
+def _check_shown(scan: Scan, signature: Signature, made: Projection, place: tuple[int, int]) -> None:
+    if not made.mask.any():
+        raise UsageError(
+            f"no part of {signature.name!r} that weakens the beam lies inside the scan of {scan.width} x {scan.height} "
+            f"at column {place[0]}, row {place[1]}; choose another place, or a denser thing"
+        )
 
 
 def _search(scan: Scan, signature: Signature, wish: Wish) -> tuple[Projection, tuple[int, int]]:
