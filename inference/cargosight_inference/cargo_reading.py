@@ -4,7 +4,7 @@ How much was penetrated, whether the box is empty, dense compact regions, of two
 the container is.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,13 @@ from cargosight_inference.scans.load_state import LoadState, estimate_load
 from cargosight_inference.scans.material import MATERIAL_CLASSES, Materials, classify_materials, has_materials
 from cargosight_inference.scans.penetration import Penetration, measure_penetration
 from cargosight_inference.scans.position import container_length
-from cargosight_inference.scans.radiograph import Radiograph
+from cargosight_inference.scans.radiograph import Radiograph, corrected, radiograph_of
+from cargosight_inference.scans.scan import Scan
 from cargosight_inference.scans.shielding import DenseRegion, dense_regions
+from cargosight_models.errors import ScanError, UsageError
+
+LEAST_SIDE = 24
+"""Pixels on a side of a scan: at 10 mm, the coarsest, a quarter of a metre. Of less nobody can say that it is clear."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +53,26 @@ class CargoReading:
     def box(self) -> Box | None:
         """The cargo box in scan pixels, None where none was found."""
         return self.container.box if self.container.found else None
+
+
+def radiograph_to_inspect(scan: Scan, *, correct: bool) -> Radiograph:
+    """Return the radiograph of a scan, mended where that is asked and can be done.
+
+    Raises:
+        ScanError: the scan is too small to show any cargo.
+    """
+    if min(scan.height, scan.width) < LEAST_SIDE:
+        raise ScanError(
+            f"the scan is {scan.width} x {scan.height} pixels; expected {LEAST_SIDE} or more on a side, since less "
+            "shows no cargo: give the whole scan"
+        )
+    radiograph = radiograph_of(scan)
+    if not correct:
+        return radiograph
+    try:
+        return corrected(radiograph)
+    except UsageError as error:  # of one scan; it is inspected as it is, and the others go on
+        return replace(radiograph, notes=(*radiograph.notes, f"not corrected: {error}"))
 
 
 def read_cargo(radiograph: Radiograph) -> CargoReading:

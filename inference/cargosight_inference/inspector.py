@@ -347,17 +347,11 @@ class Inspector:
 
     def _read_cargo(self, scan: Scan) -> tuple["Radiograph", "CargoReading"]:
         """Return the radiograph of a scan that the model takes for cargo, and what is read of it."""
-        from cargosight_inference.cargo_reading import (
-            read_cargo,
-        )  # a tenth of the start, which bags do not need
-        from cargosight_inference.scans.radiograph import corrected, radiograph_of
+        # Not at the start: they take a tenth of it, and bags do not need them.
+        from cargosight_inference.cargo_reading import radiograph_to_inspect, read_cargo
 
-        radiograph = radiograph_of(scan if scan.subject == "cargo" else replace(scan, subject="cargo"))
-        if self._correct:
-            try:
-                radiograph = corrected(radiograph)
-            except UsageError as error:  # of one scan; it is inspected as it is, and the others go on
-                radiograph = replace(radiograph, notes=(*radiograph.notes, f"not corrected: {error}"))
+        cargo = scan if scan.subject == "cargo" else replace(scan, subject="cargo")
+        radiograph = radiograph_to_inspect(cargo, correct=self._correct)
         return radiograph, read_cargo(radiograph)
 
     def _check_kind(self, scan: Scan) -> tuple[str, ...]:
