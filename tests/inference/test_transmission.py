@@ -27,6 +27,12 @@ class TestCounts:
         found = read_scan_bytes(scans.npy_bytes(ramp), ReadOptions(air_level=60_000, polarity="air_bright"))
         assert len(np.unique(found.pixels)) == 60_000
 
+    def test_an_air_level_that_makes_air_of_the_load_is_refused(self):
+        """Everything would be clipped to air, and be clear."""
+        with pytest.raises(ScanError, match="given as 1000 counts, but half of the pixels have"):
+            read_scan_bytes(scans.encoded("tiff 16"), ReadOptions(air_level=1000))
+        read_scan_bytes(scans.encoded("tiff 16"), ReadOptions(air_level=45_000))  # drifted
+
     def test_two_pages_are_two_energies_in_a_stated_order(self):
         found = read_scan_bytes(scans.encoded("tiff dual"))
         assert "page 0 is the more penetrating energy, page 1 the other" in found.assumptions

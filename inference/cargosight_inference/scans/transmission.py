@@ -18,6 +18,7 @@ _MOST_SAMPLES = 1_000_000
 _WINDOW = 0.05
 _DARK = 0.15
 _BRIGHT = 0.6
+_MOST_DRIFT = 1.5  # of the true air level over the one that is given
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +55,8 @@ def counts_to_transmission(
         by_noise: whether noise may tell the polarity, which holds for the few photons of a cargo scan.
 
     Raises:
-        ScanError: no pixel, or hardly any, has counts, so that there is no air level.
+        ScanError: no pixel, or hardly any, has counts, so that there is no air level, or the one that is given is far
+            too low.
     """
     notes: list[str] = []
     if polarity is None:
@@ -77,12 +79,23 @@ def counts_to_transmission(
             notes.append(f"air level of channel {index} estimated at {level:.0f} counts")
         else:
             level = air_level
+            _check_level(counts, level)
             notes.append(f"air level of channel {index} as given, {level:g} counts")
         plane = planes[index]
         np.copyto(plane, counts)  # a third of the time of multiplying from one type into the other
         np.multiply(plane, np.float32(1.0 / level), out=plane)
         np.minimum(plane, np.float32(1.0), out=plane)
     return Calibrated(pixels, polarity, tuple(notes))
+
+
+def _check_level(counts: npt.NDArray[np.uint16], level: float) -> None:
+    """Refuse an air level that would make air of the load: nothing is brighter than air, but for what it drifts."""
+    middle = float(np.median(_sample(counts)))
+    if middle > _MOST_DRIFT * level:
+        raise ScanError(
+            f"the air level is given as {level:g} counts, but half of the pixels have {middle:.0f} or more; expected "
+            "the counts where nothing is in the beam: correct it, or leave it out to have it found"
+        )
 
 
 def estimate_air_level(counts: npt.NDArray[np.uint16]) -> float:
