@@ -121,6 +121,7 @@ class Inspector:
         max_pixels: int = MAX_PIXELS,
         air_level: float | None = None,
         polarity: Polarity | None = None,
+        pixel_pitch_mm: tuple[float, float] | None = None,
         correct: bool = False,
         gallery: "str | os.PathLike[str] | Gallery | None" = None,
         declared: str | Mapping[str, str] | None = None,
@@ -139,6 +140,7 @@ class Inspector:
             max_pixels: larger files are refused before they are decoded.
             air_level: counts of air in raw 16-bit files, None to let the reader find it.
             polarity: of grey files, None to take them as air bright.
+            pixel_pitch_mm: (x, y) size of a pixel at the load, for places in metres; None where it is not known.
             correct: whether stripes, and detectors that do not answer, are mended in cargo scans before anything is
                 read of them; they are reported either way.
             gallery: reference scans by heading, or their file, built with this model (`cargosight gallery build`).
@@ -169,7 +171,11 @@ class Inspector:
             )
         self._correct = correct
         self._read_options = ReadOptions(
-            subject=self.subject, max_pixels=max_pixels, air_level=air_level, polarity=polarity
+            subject=self.subject,
+            max_pixels=max_pixels,
+            air_level=air_level,
+            polarity=polarity,
+            pixel_pitch_mm=pixel_pitch_mm,
         )
         self.gallery: Gallery | None = None
         self._declarations: Declarations | None = None

@@ -18,7 +18,7 @@ from cargosight_inference.scans import detector_faults
 from cargosight_inference.scans.attenuation import CELLULOSE
 from tests.inference.test_progress import Terminal
 from tests.made.models import BLUE, DARK, make_blob_model, make_cargo_model, write_blobs
-from tests.made.radiographs import Block, grey_pixels
+from tests.made.radiographs import LEFT, RIGHT, Block, grey_pixels
 
 AT = (64, 32)
 
@@ -405,3 +405,27 @@ def test_dead_detectors_are_mended_where_it_is_asked(tmp_path, capsys, monkeypat
 def test_bags_are_not_corrected(model, scans, capsys):
     assert cli.main(["inspect", str(scans), "--model", str(model), "--correct"]) == 2
     assert "inspects baggage: leave it out" in capsys.readouterr().err
+
+
+def test_a_given_pitch_tells_places_in_metres(tmp_path, capsys):
+    """The made box is 760 pixels long: at 16 mm a pixel 12.2 m, a container of forty feet."""
+    model = str(make_cargo_model(tmp_path / "loads.onnx"))
+    path = str(tmp_path / "one.png")
+    assert cv2.imwrite(path, grey_pixels((Block(150, 150, 650, 300, CELLULOSE, 40.0),)))
+
+    def length(*options):
+        assert cli.main(["inspect", path, "--model", model, "--threshold", "0.9", "--json", *options]) == 0
+        return json.loads(capsys.readouterr().out)["container_length_m"]
+
+    wide = RIGHT - LEFT
+    assert length() is None
+    assert length("--pitch", str(12190 / wide)) == pytest.approx(12.2, rel=0.05)
+    assert length("--pitch", f"{6060 / wide},12") == pytest.approx(6.06, rel=0.05)
+    for wrong, said in (
+        ("0", "expected 0.05 to 100 mm"),
+        ("nan", "expected 0.05"),
+        ("1,2,3", "such as 4.5"),
+        ("x", "4.5"),
+    ):
+        assert cli.main(["inspect", path, "--model", model, "--threshold", "0.9", "--pitch", wrong]) == 2
+        assert said in capsys.readouterr().err

@@ -100,6 +100,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--polarity", choices=get_args(Polarity), help="whether air is bright or dark in grey files"
     )
     parser.add_argument(
+        "--pitch",
+        metavar="MM[,MM]",
+        help="size of a pixel at the load, or across and down: gives places in metres",
+    )
+    parser.add_argument(
         "--correct",
         action="store_true",
         help="mend stripes and detectors that do not answer before a cargo scan is read (reported either way)",
@@ -144,6 +149,7 @@ def run(arguments: argparse.Namespace) -> int:
         max_pixels=arguments.max_pixels,
         air_level=arguments.air_level,
         polarity=arguments.polarity,
+        pixel_pitch_mm=_pitch(arguments.pitch),
         correct=arguments.correct,
         gallery=arguments.gallery,
         declared=_declared(arguments),
@@ -189,6 +195,25 @@ def run(arguments: argparse.Namespace) -> int:
             f"{undeclared:,} {what} not in {arguments.declared_table}: nothing to compare with\n"
         )
     return EXIT_UNREADABLE if counts["unreadable"] else EXIT_OK
+
+
+def _pitch(words: str | None) -> tuple[float, float] | None:
+    """Return the size of a pixel (x, y) in mm.
+
+    Raises:
+        UsageError: it is not one number or two.
+    """
+    if words is None:
+        return None
+    try:
+        sides = [float(word) for word in words.split(",")]
+    except ValueError:
+        sides = []
+    if not 1 <= len(sides) <= 2:
+        raise UsageError(
+            f"--pitch {words} found; expected millimetres, such as 4.5, or 4.5,5 for across and down"
+        )
+    return sides[0], sides[-1]
 
 
 def _declared(arguments: argparse.Namespace) -> str | Mapping[str, str] | None:

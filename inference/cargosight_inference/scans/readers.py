@@ -53,6 +53,10 @@ _PAGE_ORDER = "page 0 is the more penetrating energy, page 1 the other"
 _CHANNEL_ORDER = "channel 0 is the more penetrating energy, channel 1 the other"
 
 
+LEAST_PITCH_MM, MOST_PITCH_MM = 0.05, 100.0
+"""A small part's laboratory scanner and a train's are between them."""
+
+
 @dataclass(frozen=True)
 class ReadOptions:
     """Settings of the readers.
@@ -62,12 +66,15 @@ class ReadOptions:
         max_pixels: files of more pixels are refused before they are decoded.
         air_level: counts in air of 16-bit scans, None to estimate it.
         polarity: whether air is bright or dark, None to find out (16-bit) or to take air as bright (8-bit).
+        pixel_pitch_mm: (x, y) size of a pixel at the load, None where it is not known; no file is believed in it, since
+            most carry the resolution of a screen.
     """
 
     subject: Subject = "unknown"
     max_pixels: int = 200_000_000
     air_level: float | None = None
     polarity: Polarity | None = None
+    pixel_pitch_mm: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if self.subject not in get_args(Subject):
@@ -81,6 +88,13 @@ class ReadOptions:
         if self.polarity is not None and self.polarity not in get_args(Polarity):
             raise UsageError(
                 f"the polarity is {self.polarity!r}; expected one of {', '.join(get_args(Polarity))}"
+            )
+        if self.pixel_pitch_mm is not None and not all(
+            LEAST_PITCH_MM <= side <= MOST_PITCH_MM for side in self.pixel_pitch_mm
+        ):
+            raise UsageError(
+                f"the pixel pitch is {self.pixel_pitch_mm} mm; expected {LEAST_PITCH_MM:g} to {MOST_PITCH_MM:g} mm at "
+                "the load, across and down"
             )
 
 
@@ -139,6 +153,7 @@ def read_scan_bytes(data: bytes, options: ReadOptions = _DEFAULTS, path: str | N
         assumptions=meaning.assumptions,
         markings=meaning.markings,
         polarity_given=options.polarity is not None,
+        pixel_pitch_mm=options.pixel_pitch_mm,
     )
 
 
