@@ -23,7 +23,8 @@ from cargosight_training.evaluation.intervals import FOLDS, Rate, make_folds
 from cargosight_training.evaluation.projections.scoring import Row, ScoredVariants
 from cargosight_training.evaluation.projections.variants import PLAIN_VISIBILITY
 
-WANTED_PFA = (0.01, 0.05, 0.1)
+WANTED_PFA = (0.01, 0.05, 0.06, 0.1)
+"""Of clean scans. 6 % is that of the published mark for cargo: 90 % of metallic threats found below it."""
 _SMALL_MM, _LARGE_MM = 150.0, 400.0
 
 Chooses = Callable[[Row], bool]
