@@ -20,7 +20,7 @@ from cargosight_inference.scans.shielding import DenseRegion, dense_regions
 from cargosight_models.errors import ScanError, UsageError
 
 LEAST_SIDE = 24
-"""Pixels on a side of a scan: at 10 mm, the coarsest, a quarter of a metre. Of less nobody can say that it is clear."""
+"""Pixels on a side of a scan: at 10 mm each, a quarter of a metre. Of less nobody can say that it is clear."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -124,16 +124,16 @@ def _by_counts(radiograph: Radiograph, window: int) -> tuple[Mask, float, str]:
 
 def _by_black_level(radiograph: Radiograph, window: int) -> tuple[Mask, float, str]:
     plane = radiograph.plane[:, :, 0]
-    deepest = _deepest(plane)
     mean = _mean(radiograph.reduced.plane[:, :, 0], window)
     floor = black_level(plane)
     if floor is None:
+        deepest = _deepest(plane)
         basis = f"nothing is darker than {deepest:.2f}: all was penetrated"
         return np.zeros(mean.shape, np.bool_), deepest, basis
     mask = mean <= floor
     if mask.any():
         mask &= _deviation(radiograph, mean, window) <= _TEXTURE
-    return mask, floor, f"black level {deepest:.3f}, texture gone"
+    return mask, floor, f"black level {floor - _BLACK_STEPS:.3f}, texture gone"
 
 
 def _mean(cells: Plane, window: int) -> Plane:
