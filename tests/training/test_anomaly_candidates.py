@@ -337,7 +337,7 @@ def test_the_comparison_scores_all_candidates_and_goes_on_from_what_it_kept(
 
 def test_what_is_kept_is_told_apart_by_scan_and_projection(held):
     scans = clean_scans(held, limit=None, seed=0)
-    one = Drawn(0, "handgun", 7, 5.0, 10, 20, 5.0, 6.0)
+    one = Drawn(0, "handgun", 7, 5.0, 10, 20, 5.0, 6.0, None)
     others = [None, one, replace(one, left=11), replace(one, pitch_mm=4.0), replace(one, family="rifle")]
     names = {kept_name(scan, drawn) for scan in scans for drawn in others}
     assert len(names) == len(scans) * len(others)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,7 @@ class Drawn:
         top: Row of its first pixel.
         wished: Least visibility that a place was sought for.
         visibility: That it has.
+        photons: Of a pixel in air of its scan, for the noise; None where they are not known.
     """
 
     scan: int
@@ -63,6 +64,7 @@ class Drawn:
     top: int
     wished: float
     visibility: float
+    photons: float | None
 
 
 def clean_scans(path: Path, *, limit: int | None, seed: int) -> list[CleanScan]:
@@ -158,7 +160,7 @@ def _draw_one(
         wish = Wish(seed=seed, at=(left - x1, top - y1), photons=photons)
         placed = place_threat(replace(scan, pixels=part, markings=None), signature, wish)
         if placed.projection.visibility >= wished:
-            return Drawn(place, family, seed, pitch, left, top, wished, placed.projection.visibility)
+            return Drawn(place, family, seed, pitch, left, top, wished, placed.projection.visibility, photons)
     return None
 
 
@@ -179,7 +181,7 @@ def project_again(scan: Scan, drawn: Drawn, families: Mapping[str, Builder] = TH
         families: Builders of threats.
     """
     signature = families[drawn.family](np.random.default_rng(drawn.seed), drawn.pitch_mm)
-    wish = Wish(seed=drawn.seed, photons=effective_photons(radiograph_of(scan)))
+    wish = Wish(seed=drawn.seed, photons=drawn.photons)
     return project(scan, signature, drawn.left, drawn.top, photons=wish.photons, rng=wish.noise())
 
 
@@ -197,6 +199,7 @@ def kept_pairs(
         "per_family": per_family,
         "seed": seed,
         "families": list(families),
+        "facts": [field.name for field in fields(Drawn)],
     }
     if kept.is_file():
         document = json.loads(kept.read_text(encoding="utf-8"))
