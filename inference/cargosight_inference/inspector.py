@@ -5,11 +5,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from cargosight_inference.anomaly import join_maps, with_anomalies
+from cargosight_inference.cargo_zone import items_by_zone, map_by_zone
 from cargosight_inference.findings import (
     ANOMALY,
     DENSE_REGION,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from cargosight_inference.gallery.tables import Declarations
     from cargosight_inference.scans.radiograph import Radiograph
 
+Outputs = Mapping[str, npt.NDArray[Any]]
 Source = str | os.PathLike[str] | Scan
 """What can be inspected: a path or a scan in memory."""
 
@@ -271,18 +274,7 @@ class Inspector:
             started = perf_counter()
             outputs = self._session.run(prepared.network_input.tiles)
             ran = perf_counter()
-            findings = decode_findings(outputs, self.contract, prepared.network_input, self._limits)
-            if "anomaly_map" in outputs:
-                anomalies = join_maps(outputs["anomaly_map"], prepared.network_input)
-                anomaly_map = anomalies.cells
-                limit = self.thresholds.get(ANOMALY)
-                findings = findings if limit is None else with_anomalies(findings, anomalies, limit)
-            if cargo is not None and cargo.dense:
-                boxes, scores = (
-                    [region.box for region in cargo.dense],
-                    [region.score for region in cargo.dense],
-                )
-                findings = findings.joined(DENSE_REGION, boxes, scores)
+            findings, anomaly_map = self._found(outputs, prepared.network_input, cargo)
             if "embedding" in outputs:
                 embedding = scan_embedding(outputs["embedding"], prepared.network_input, box)
             if declared is None and self._declarations is not None:
@@ -326,6 +318,23 @@ class Inspector:
             declared=compared,
             embedding=embedding,
         )
+
+    def _found(
+        self, outputs: Outputs, network_input: NetworkInput, cargo: "CargoReading | None"
+    ) -> tuple[Findings, FloatArray | None]:
+        """Return what the network and the reading of cargo find, and the map of a model that has one."""
+        findings = decode_findings(outputs, self.contract, network_input, self._limits)
+        anomalies = join_maps(outputs["anomaly_map"], network_input) if "anomaly_map" in outputs else None
+        if cargo is not None:
+            findings = items_by_zone(findings, cargo.container, self._limits)
+            anomalies = None if anomalies is None else map_by_zone(anomalies, cargo.container)
+        limit = self.thresholds.get(ANOMALY)
+        if anomalies is not None and limit is not None:
+            findings = with_anomalies(findings, anomalies, limit)
+        if cargo is not None and cargo.dense:
+            boxes, scores = [region.box for region in cargo.dense], [region.score for region in cargo.dense]
+            findings = findings.joined(DENSE_REGION, boxes, scores)
+        return findings, None if anomalies is None else anomalies.cells
 
     def _compare(
         self, heading: str, embedding: FloatArray | None, prepared: Prepared, findings: Findings

@@ -195,3 +195,15 @@ def test_bags_have_no_load_state(tmp_path):
         Scan.in_memory(pixels, kind="pseudocolour", subject="baggage")
     )
     assert (found.opaque_fraction, found.load_state, found.cargo_box) == (None, None, None)
+
+
+def test_a_dark_thing_under_the_floor_scores_less_than_one_in_the_load(model):
+    def greatest(row):
+        pixels = box_on_the_road(None, height=256).pixels.copy()
+        pixels[row : row + 56, 280:344] = 0.05
+        scan = Scan.in_memory(pixels, kind="transmission", subject="cargo")
+        found = Inspector(model, threshold=0.01).inspect(scan)
+        assert found.cargo_box[3] == pytest.approx(200, abs=12)
+        return float(found.findings.scores.max())
+
+    assert greatest(198) < 0.85 * greatest(88)

@@ -24,7 +24,8 @@ def truth(boxes: list[tuple[float, float, float, float]], class_ids: list[int], 
     if boxes:
         padded[0, : len(boxes)] = torch.tensor(boxes)
         ids[0, : len(boxes)], valid[0, : len(boxes)] = torch.tensor(class_ids), True
-    return Truth(padded, ids, valid, torch.ones(1, len(POINTS), CLASSES, dtype=torch.bool))
+    none = torch.zeros(1, len(POINTS), dtype=torch.bool)
+    return Truth(padded, ids, valid, torch.ones(1, len(POINTS), CLASSES, dtype=torch.bool), none)
 
 
 def positives(targets: Targets) -> set[int]:
@@ -107,6 +108,7 @@ def test_images_of_a_batch_do_not_mix() -> None:
         torch.tensor([[0], [2]]),
         torch.ones(2, 1, dtype=torch.bool),
         torch.ones(2, len(POINTS), CLASSES, dtype=torch.bool),
+        torch.zeros(2, len(POINTS), dtype=torch.bool),
     )
     together = assign(found, both)
     for row, (box, class_id) in enumerate((((10.0, 10.0, 40.0, 40.0), 0), ((30.0, 5.0, 60.0, 30.0), 2))):

@@ -89,7 +89,9 @@ def test_batches_leave_torchs_chance_alone(tmp_path: Path) -> None:
 def item(boxes: int, *, wide: bool = False) -> Item:
     image = torch.full((3, 64, 64), 0.2) if wide else torch.full((3, 64, 64), 51, dtype=torch.uint8)
     mask = torch.ones(len(location_grid(64, 64)[0]), 3, dtype=torch.bool)
-    return Item(image, torch.rand(boxes, 4), torch.zeros(boxes, dtype=torch.int64), mask, torch.zeros(8, 8))
+    nowhere = torch.zeros(len(mask), dtype=torch.bool)
+    ids = torch.zeros(boxes, dtype=torch.int64)
+    return Item(image, torch.rand(boxes, 4), ids, mask, torch.zeros(8, 8), nowhere)
 
 
 def test_boxes_are_padded() -> None:

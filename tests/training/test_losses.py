@@ -23,6 +23,7 @@ from cargosight_training.trainer.losses import (
 
 POINTS, STRIDES = location_grid(64, 64)
 CLASSES = 3
+NOWHERE = torch.zeros(1, len(POINTS), dtype=torch.bool)
 
 
 class Run:
@@ -35,6 +36,8 @@ class Run:
         class_ids: Sequence[int] = (),
         *,
         exclusive_items: bool = True,
+        harmless: Tensor | None = None,
+        lookalike_weight: float = 1.0,
     ) -> None:
         generator = torch.Generator().manual_seed(0)
         self.logits = torch.randn(1, len(POINTS), CLASSES, generator=generator).requires_grad_()
@@ -45,10 +48,13 @@ class Run:
             torch.tensor(class_ids, dtype=torch.int64).reshape(1, -1),
             torch.ones(1, len(boxes), dtype=torch.bool),
             mask[None],
+            NOWHERE if harmless is None else harmless[None],
         )
         found = Locations(self.logits, self.boxes, POINTS, STRIDES)
         self.answers = assign(found, truth).positive[0]
-        self.terms: LossTerms = detector_loss(found, truth, exclusive_items=exclusive_items)
+        self.terms: LossTerms = detector_loss(
+            found, truth, exclusive_items=exclusive_items, lookalike_weight=lookalike_weight
+        )
         self.terms.total.backward()
 
     @property
@@ -92,6 +98,7 @@ def test_what_an_unlabelled_class_says_does_not_matter_where_no_item_is_known() 
         torch.tensor([[0]]),
         torch.ones(1, 1, dtype=torch.bool),
         mask[None],
+        NOWHERE,
     )
     loud = detector_loss(
         Locations(loud_logits, quiet.boxes.detach(), POINTS, STRIDES), truth, exclusive_items=True
@@ -197,6 +204,7 @@ def test_single_class_data() -> None:
         torch.zeros(1, 1, dtype=torch.int64),
         torch.ones(1, 1, dtype=torch.bool),
         torch.ones(1, len(POINTS), 1, dtype=torch.bool),
+        NOWHERE,
     )
     terms = detector_loss(Locations(logits, boxes, POINTS, STRIDES), truth, exclusive_items=True)
     terms.total.backward()
@@ -207,13 +215,14 @@ def test_single_class_data() -> None:
 def test_the_map_of_the_unusual_learns_where_it_is_told_and_nowhere_else() -> None:
     logits = torch.zeros(1, 2, 3, requires_grad=True)
     unusual = torch.tensor([[[1.0, 0.0, -1.0], [0.0, -1.0, 1.0]]])
-    loss = anomaly_loss(logits, unusual)
+    nowhere = torch.zeros(1, 6, dtype=torch.bool)
+    loss = anomaly_loss(logits, unusual, nowhere)
     loss.backward()
     assert logits.grad is not None
     assert torch.equal(torch.sign(logits.grad), torch.tensor([[[-1.0, 1.0, 0.0], [1.0, 0.0, -1.0]]]))
-    assert float(anomaly_loss(logits.detach(), torch.full((1, 2, 3), -1.0))) == 0.0
+    assert float(anomaly_loss(logits.detach(), torch.full((1, 2, 3), -1.0), nowhere)) == 0.0
     right = torch.where(unusual > 0.5, 20.0, -20.0)
-    assert float(anomaly_loss(right, unusual)) == pytest.approx(0.0, abs=1e-6)
+    assert float(anomaly_loss(right, unusual, nowhere)) == pytest.approx(0.0, abs=1e-6)
     one = torch.tensor(1.0)
     terms = with_anomaly(LossTerms(one, one, one, one, 0 * one), 2 * one)
     assert (float(terms.total), float(terms.anomaly)) == (3.0, 2.0)
@@ -226,4 +235,35 @@ def test_usual_cells_weigh_no_more_where_hardly_anything_is_unusual() -> None:
     unusual[0, 0, 0] = 1.0
     usual = 999 * 0.75 * 0.25 * float(torch.log(torch.tensor(2.0)))
     expected = (usual + float(torch.log(torch.tensor(2.0)))) / 10.0
-    assert float(anomaly_loss(logits, unusual)) == pytest.approx(expected, rel=1e-4)
+    nowhere = torch.zeros(1, 1000, dtype=torch.bool)
+    assert float(anomaly_loss(logits, unusual, nowhere)) == pytest.approx(expected, rel=1e-4)
+
+
+def test_background_under_a_lookalike_weighs_more_and_nothing_else_does() -> None:
+    harmless = torch.zeros(len(POINTS), dtype=torch.bool)
+    harmless[::2] = True
+    plain = Run(mask_of(True, True, True), [(10, 10, 40, 40)], [0], harmless=harmless)
+    weighed = Run(mask_of(True, True, True), [(10, 10, 40, 40)], [0], harmless=harmless, lookalike_weight=4.0)
+    ratio = weighed.logit_gradient / plain.logit_gradient
+    assert plain.answers[harmless].any()
+    torch.testing.assert_close(ratio[~harmless], torch.ones_like(ratio[~harmless]))
+    background = harmless & ~plain.answers
+    torch.testing.assert_close(ratio[background], torch.full_like(ratio[background], 4.0))
+    # What answers for the item in it is asked for as before.
+    torch.testing.assert_close(
+        ratio[harmless & plain.answers][:, 0], torch.ones_like(ratio[harmless & plain.answers][:, 0])
+    )
+
+
+def test_usual_cells_under_a_lookalike_weigh_more_in_the_map() -> None:
+    logits = torch.zeros(1, 2, 3, requires_grad=True)
+    unusual = torch.tensor([[[1.0, 0.0, 0.0], [0.0, -1.0, 1.0]]])
+    harmless = torch.tensor([[True, True, False, False, True, False, True]])  # the last is no cell of the map
+    gradients = []
+    for weight in (1.0, 3.0):
+        logits.grad = None
+        anomaly_loss(logits, unusual, harmless, lookalike_weight=weight).backward()  # type: ignore[no-untyped-call]
+        assert logits.grad is not None
+        gradients.append(logits.grad.clone())
+    ratio = (gradients[1] / gradients[0]).nan_to_num(0.0)
+    torch.testing.assert_close(ratio, torch.tensor([[[1.0, 3.0, 1.0], [1.0, 0.0, 1.0]]]))

@@ -73,6 +73,20 @@ def test_projections_of_nothing_and_lookalikes_add_no_label():
     assert len(after.boxes) == 0
 
 
+def test_lookalikes_are_harmless_where_they_lie_and_threats_are_not():
+    before = crop(noise=0.0)
+    after, _ = inserted(mean(0.0, 0.0, 5.0, 0.0), before, lookalikes=bank())
+    assert len(after.harmless) >= 1
+    changed = np.abs(after.picture - before.picture).max(axis=2) > 0.1
+    covered = np.zeros_like(changed)
+    for x1, y1, x2, y2 in after.harmless.astype(int).tolist():
+        covered[y1:y2, x1:x2] = True
+    assert not (changed & ~covered).any()
+    assert changed[covered].mean() > 0.9
+    for settings in (mean(5.0, 3.0, 0.0, 0.0), mean(0.0, 0.0, 0.0, 5.0)):
+        assert inserted(settings, before)[0].harmless.shape == (0, 4)
+
+
 def test_odd_shapes_are_unusual_and_of_no_class():
     after, unusual = inserted(mean(0.0, 5.0, 0.0, 0.0), seed=1)
     assert (unusual == 1.0).any()

@@ -140,6 +140,9 @@ class LossConfig(_Part):
     """An item of one class is of no other: where a location answers for an annotated box, every other class counts as
     absent, also one that the scan's source does not label. Set it to false where items of several classes lie in one
     box; then only what the source labels counts."""
+    lookalike_weight: Annotated[float, Field(ge=1.0, le=20.0)] = 1.0
+    """What a wrong answer on a look-alike that was projected weighs, beside one on any other background. The loss damps
+    background by its own score, so that things which look a little like a threat are hardly ever corrected."""
 
 
 class OptimiserConfig(_Part):

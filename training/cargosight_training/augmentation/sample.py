@@ -28,6 +28,7 @@ class Sample:
         class_ids: (N,) int64.
         regions: which classes are labelled where.
         unusual: (H / 8, W / 8) float32: 1 unusual, 0 usual, below 0 unknown; None where nobody knows.
+        harmless: (M, 4) float32 in pixels, where look-alikes of threats lie; None is nowhere.
     """
 
     picture: Picture
@@ -35,6 +36,7 @@ class Sample:
     class_ids: IndexArray
     regions: LabelledRegions
     unusual: FloatArray | None = None
+    harmless: FloatArray | None = None
 
     @property
     def size(self) -> tuple[int, int]:

@@ -6,7 +6,7 @@ as neither. A projection of nothing goes through the same code, so that no trace
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -44,6 +44,7 @@ _ENERGIES = ((6.0, 4.0), (9.0, 6.0))
 _IN_AIR = 0.97
 _BLACK = 4.0 / 255.0  # most vendors' grey is black from here down; raw counts of one energy lose little by it
 _THIN = 0.05  # g/cm2, below which a pixel is none of the thing's
+_NOWHERE = np.zeros((0, 4), dtype=np.float32)
 _TRIES = 8
 _LEAST_VISIBLE = 1.0
 """Of `Projection.visibility`: what stands out less is asked for by nobody."""
@@ -106,7 +107,8 @@ class ThreatInsertion:
 
         Returns:
             The sample; its `unusual` is 1 where something unusual covers the cell, 0 where nothing does, and `UNKNOWN`
-            over annotated threats of the scan itself and over what can hardly be seen.
+            over annotated threats of the scan itself and over what can hardly be seen. Its `harmless` is where
+            look-alikes lie.
         """
         height, width = sample.picture.shape[:2]
         unusual = np.zeros((height, width), dtype=np.float32)
@@ -116,15 +118,26 @@ class ThreatInsertion:
         settings = self._settings
         if self._lookalikes is not None:
             for _ in range(rng.poisson(settings.lookalikes)):
-                work.put(self._lookalikes.draw(rng)[1], None, counts=False)
+                work.put_harmless(self._lookalikes.draw(rng)[1])
         for _ in range(rng.poisson(settings.nothing)):
-            work.put(self._threats.draw(rng)[1].thinned(0.0), None, counts=False)
+            work.project(self._threats.draw(rng)[1].thinned(0.0))
         for _ in range(rng.poisson(settings.odd)):
-            work.put(odd_shape(rng), None, counts=True)
+            work.put(odd_shape(rng), None)
         for _ in range(rng.poisson(settings.known)):
             family, signature = self._threats.draw(rng)
-            work.put(signature, family, counts=True)
-        return replace(work.sample, unusual=_by_cell(unusual))
+            work.put(signature, family)
+        harmless = np.concatenate([_NOWHERE, *work.harmless])
+        return replace(work.sample, unusual=_by_cell(unusual), harmless=harmless)
+
+
+@dataclass(frozen=True, eq=False)
+class _Projected:
+    """What was put into a crop: its window, its pixels in that window, and how much it stands out."""
+
+    rows: slice
+    columns: slice
+    here: npt.NDArray[np.bool_]
+    visibility: float
 
 
 class _Work:
@@ -135,12 +148,13 @@ class _Work:
         self._unusual, self._rng = unusual, rng
         self._beams = tuple(linac(mv) for mv in _ENERGIES[int(rng.integers(len(_ENERGIES)))])
         self._photons = float(np.exp(rng.uniform(np.log(3e3), np.log(1e5))))
+        self.harmless: list[npt.NDArray[np.float32]] = []
 
-    def put(self, signature: Signature, class_id: int | None, *, counts: bool) -> None:
-        """Project one signature where there is cargo, and label it as far as it shows."""
+    def project(self, signature: Signature) -> _Projected | None:
+        """Project a signature where there is cargo; None where no place was found, or nothing of it is there."""
         place = self._place(signature)
         if place is None:
-            return
+            return None
         rows, columns, loads = place
         picture = self.sample.picture
         single = bool(picture[0, 0, 2] > 0.5)
@@ -149,21 +163,35 @@ class _Work:
         after = darkened(before[:, :, : len(beams)], loads, beams, photons=self._photons, rng=self._rng)
         here = np.sum(list(loads.values()), axis=0) > _THIN
         if not here.any():
-            return
+            return None
         seen_from, step = (_BLACK, GREY_STEP) if single else (OPAQUE, COUNT_STEP)
         shows = visibility(picture[:, :, 0], (rows, columns), after[:, :, 0], here, seen_from, step=step)
         picture[rows, columns, :2] = after if not single else np.repeat(after, 2, axis=2)
-        if not counts:
+        return _Projected(rows, columns, here, shows)
+
+    def put(self, signature: Signature, class_id: int | None) -> None:
+        """Project something unusual where there is cargo, and label it as far as it shows."""
+        made = self.project(signature)
+        if made is None:
             return
-        seen = shows >= _LEAST_VISIBLE
-        window = self._unusual[rows, columns]
-        window[here] = 1.0 if seen else UNKNOWN
-        x, y, across, down = cv2.boundingRect(here.astype(np.uint8))
-        box = np.array(
-            [[columns.start + x, rows.start + y, columns.start + x + across, rows.start + y + down]],
-            np.float32,
-        )
-        self._label(clip_boxes(box, picture.shape[1], picture.shape[0]), class_id, seen=seen)
+        seen = made.visibility >= _LEAST_VISIBLE
+        window = self._unusual[made.rows, made.columns]
+        window[made.here] = 1.0 if seen else UNKNOWN
+        self._label(self._box(made), class_id, seen=seen)
+
+    def put_harmless(self, signature: Signature) -> None:
+        """Project a look-alike where there is cargo, and keep where it lies."""
+        made = self.project(signature)
+        if made is not None:
+            self.harmless.append(self._box(made))
+
+    def _box(self, made: _Projected) -> npt.NDArray[np.float32]:
+        """Return the box (1, 4) of a thing as far as it lies in the crop."""
+        x, y, across, down = cv2.boundingRect(made.here.astype(np.uint8))
+        left, top = made.columns.start + x, made.rows.start + y
+        box = np.array([[left, top, left + across, top + down]], np.float32)
+        height, width = self.sample.picture.shape[:2]
+        return clip_boxes(box, width, height)
 
     def _label(self, box: npt.NDArray[np.float32], class_id: int | None, *, seen: bool) -> None:
         sample = self.sample

@@ -36,12 +36,14 @@ class Truth:
         class_ids: (N, G) int64.
         valid: (N, G) bool, False for padding.
         label_mask: (N, A, C) bool: whether the region under a location labels a class.
+        harmless: (N, A) bool: whether a look-alike lies under a location.
     """
 
     boxes: Tensor
     class_ids: Tensor
     valid: Tensor
     label_mask: Tensor
+    harmless: Tensor
 
 
 @dataclass(frozen=True)

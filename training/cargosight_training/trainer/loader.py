@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from cargosight_inference.preprocess import preprocess
 from cargosight_models.contract import InputContract
 from cargosight_models.errors import ConfigurationError
-from cargosight_models.geometry import FloatArray, IndexArray, clip_boxes
+from cargosight_models.geometry import BoolArray, FloatArray, IndexArray, clip_boxes
 from cargosight_models.labels import LabelledRegions
 from cargosight_models.networks.head import STRIDES, location_grid
 from cargosight_training.augmentation.crops import CropRecipe
@@ -39,6 +39,7 @@ class Item:
         class_ids: (G,) int64.
         label_mask: (A, C) bool over the locations of the head.
         unusual: (S / 8, S / 8) float32: 1 unusual, 0 usual, below 0 unknown.
+        harmless: (A,) bool over the locations of the head, where look-alikes lie.
     """
 
     image: Tensor
@@ -46,6 +47,7 @@ class Item:
     class_ids: Tensor
     label_mask: Tensor
     unusual: Tensor
+    harmless: Tensor
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class Batch:
             truth.class_ids.to(device, non_blocking=True),
             truth.valid.to(device, non_blocking=True),
             truth.label_mask.to(device, non_blocking=True),
+            truth.harmless.to(device, non_blocking=True),
         )
 
     def network_images(self, device: torch.device) -> Tensor:
@@ -112,7 +115,14 @@ class TrainingSamples(Dataset[Item]):
         others = self._sampling.choose(rng, 3).tolist()
         sample = self._recipe.make(position, others, phase.size, rng, strength=phase.strength)
         image = torch.from_numpy(np.ascontiguousarray(sample.picture.transpose(2, 0, 1)))
-        return _item(image, sample.boxes, sample.class_ids, sample.regions, sample.unusual)
+        return _item(
+            image,
+            sample.boxes,
+            sample.class_ids,
+            sample.regions,
+            unusual=sample.unusual,
+            harmless=sample.harmless,
+        )
 
     def _plain(self, position: int, size: int) -> Item:
         """The very tensor that an inspection of this scan gives the network."""
@@ -130,15 +140,32 @@ def _item(
     boxes: FloatArray,
     class_ids: IndexArray,
     regions: LabelledRegions,
+    *,
     unusual: FloatArray | None = None,
+    harmless: FloatArray | None = None,
 ) -> Item:
-    points, _ = location_grid(image.shape[1], image.shape[2])
-    mask = torch.from_numpy(regions.mask_at(points.numpy()))
+    points = location_grid(image.shape[1], image.shape[2])[0].numpy()
+    mask = torch.from_numpy(regions.mask_at(points))
+    places = np.zeros((0, 4), dtype=np.float32) if harmless is None else harmless
     if unusual is None:  # nobody knows
         unusual = np.full(
             (image.shape[1] // STRIDES[0], image.shape[2] // STRIDES[0]), -1.0, dtype=np.float32
         )
-    return Item(image, torch.from_numpy(boxes), torch.from_numpy(class_ids), mask, torch.from_numpy(unusual))
+    return Item(
+        image,
+        torch.from_numpy(boxes),
+        torch.from_numpy(class_ids),
+        mask,
+        torch.from_numpy(unusual),
+        torch.from_numpy(_inside_any(points, places)),
+    )
+
+
+def _inside_any(points: FloatArray, boxes: FloatArray) -> BoolArray:
+    """Whether points (A, 2) lie in one of some boxes (M, 4)."""
+    low, high = points[:, None] >= boxes[None, :, :2], points[:, None] <= boxes[None, :, 2:]
+    found: BoolArray = np.any(np.all(low & high, axis=2), axis=1)
+    return found
 
 
 def collate(items: list[Item]) -> Batch:
@@ -155,7 +182,8 @@ def collate(items: list[Item]) -> Batch:
         boxes[row, :count], class_ids[row, :count], valid[row, :count] = item.boxes, item.class_ids, True
     label_mask = torch.stack([item.label_mask for item in items])
     unusual = torch.stack([item.unusual for item in items])
-    return Batch(torch.stack(images), Truth(boxes, class_ids, valid, label_mask), unusual)
+    harmless = torch.stack([item.harmless for item in items])
+    return Batch(torch.stack(images), Truth(boxes, class_ids, valid, label_mask, harmless), unusual)
 
 
 class _Plan:

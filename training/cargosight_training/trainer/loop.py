@@ -211,14 +211,19 @@ class Trainer:
         with self.machine.autocast():
             found: Found = self._parallel(images)
         points, strides = location_grid(images.shape[2], images.shape[3], device=images.device)
+        truth, lookalike_weight = batch.truth_on(images.device), self.config.loss.lookalike_weight
         terms = detector_loss(
             Locations(found.logits, found.boxes, points, strides),
-            batch.truth_on(images.device),
+            truth,
             exclusive_items=self.config.loss.exclusive_items,
+            lookalike_weight=lookalike_weight,
         )
         if found.anomaly is not None:
             unusual = batch.unusual.to(images.device)
-            terms = with_anomaly(terms, anomaly_loss(found.anomaly[:, 0], unusual))
+            part = anomaly_loss(
+                found.anomaly[:, 0], unusual, truth.harmless, lookalike_weight=lookalike_weight
+            )
+            terms = with_anomaly(terms, part)
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(self.scaler.scale(terms.total))
         self.scaler.unscale_(self.optimiser)

@@ -54,6 +54,7 @@ def detector_loss(
     truth: Truth,
     *,
     exclusive_items: bool,
+    lookalike_weight: float = 1.0,
     box_weight: float = 2.5,
     normaliser: float = 1.0,
 ) -> LossTerms:
@@ -68,6 +69,7 @@ def detector_loss(
         found: what the network says.
         truth: what it should say, and where its silence means something.
         exclusive_items: whether a location that answers for a box of one class is a negative of all others.
+        lookalike_weight: of the background that lies under a look-alike, beside 1 of any other.
         box_weight: weight of the box part.
         normaliser: least value that the sums are divided by (the sum of wanted scores otherwise).
     """
@@ -75,7 +77,8 @@ def detector_loss(
     answered = targets.positive[:, :, None] if exclusive_items else targets.scores > 0
     counted = truth.label_mask | answered
     scale = _share_of_sum(targets.scores.sum(), least=normaliser)
-    class_part = (varifocal(found.logits, targets.scores) * counted).sum() / scale
+    weight_of = _weights(targets.scores > 0, truth.harmless[:, :, None], lookalike_weight)
+    class_part = (varifocal(found.logits, targets.scores) * counted * weight_of).sum() / scale
     weight = targets.scores.sum(dim=2)[targets.positive]
     giou = generalised_iou(found.boxes[targets.positive], targets.boxes[targets.positive])
     box_part = ((1.0 - giou) * weight).sum() / scale
@@ -88,17 +91,28 @@ _LEAST_UNUSUAL = 0.01
 usual cells would otherwise weigh tens of times as much as in other batches."""
 
 
-def anomaly_loss(logits: Tensor, unusual: Tensor) -> Tensor:
+def _weights(positive: Tensor, harmless: Tensor, lookalike_weight: float) -> Tensor:
+    """What each answer weighs: the factor where a negative lies under a look-alike, 1 elsewhere."""
+    return 1.0 + (lookalike_weight - 1.0) * (harmless & ~positive)
+
+
+def anomaly_loss(
+    logits: Tensor, unusual: Tensor, harmless: Tensor, *, lookalike_weight: float = 1.0
+) -> Tensor:
     """Loss of the map of the unusual, as `varifocal`; cells below 0 are unknown and add nothing.
 
     Args:
         logits: (N, h, w).
         unusual: (N, h, w): 1 unusual, 0 usual, below 0 unknown.
+        harmless: (N, A) bool over the locations of the detector, of which the first h w are the map's cells.
+        lookalike_weight: of usual cells that lie under a look-alike, beside 1 of any other.
     """
     known = unusual >= 0.0
     wanted = unusual.clamp(min=0.0)
     scale = _share_of_sum(wanted.sum(), least=max(1.0, _LEAST_UNUSUAL * known.numel()))
-    return (varifocal(logits, wanted) * known).sum() / scale
+    cells = harmless[:, : unusual[0].numel()].reshape(unusual.shape)
+    weight = _weights(wanted > 0.0, cells, lookalike_weight)
+    return (varifocal(logits, wanted) * known * weight).sum() / scale
 
 
 def with_anomaly(terms: LossTerms, part: Tensor) -> LossTerms:
