@@ -100,6 +100,25 @@ def test_parts_of_several_models_are_added_each_with_its_own_thresholds():
     assert both.clean == 200 and len(both.models) == 2
 
 
+def test_a_models_own_points_are_counted_as_they_are():
+    limits = {
+        "pfa=0.1": np.array([0.5, 0.5, 0.7], np.float32),
+        "strict": np.array([0.95, 0.95, 0.95], np.float32),
+    }
+    found = figures([replace(scored(made(), 100), own_points=limits)], FAMILIES, samples=0)
+    own = found.own_points
+    assert (own["pfa=0.1"].clean.count, own["pfa=0.1"].lookalikes.count) == (0, 0)
+    assert own["pfa=0.1"].threats["handgun"].found.count == 50
+    assert own["strict"].threats["handgun"].found.count == 0
+    text = markdown(found, "real")
+    assert "| alarms at the model's own point | pfa=0.1 | strict |" in text
+    assert "| threats found | at pfa=0.1 | at strict |" in text
+    both = figures(
+        [replace(scored(made(), 100, name), own_points=limits) for name in "mn"], FAMILIES, samples=0
+    )
+    assert not both.own_points and "own point" not in markdown(both, "real")
+
+
 def test_near_duplicates_never_set_their_own_threshold():
     # Ten groups of ten equal scans: with thresholds of the other groups alone, a loud group alarms as a whole.
     rows = []

@@ -61,7 +61,7 @@ class AtPoint:
     """What one operating point finds and costs.
 
     Attributes:
-        wanted_pfa: share of clean scans that may alarm.
+        wanted_pfa: share of clean scans that may alarm; None at a point of the model's own.
         enough: whether there were clean scans enough for that rate to be claimed.
         clean: clean scans that alarm.
         clean_items: clean scans on which a known class alarms.
@@ -72,7 +72,7 @@ class AtPoint:
         threats: counts by kind of threat.
     """
 
-    wanted_pfa: float
+    wanted_pfa: float | None
     enough: bool
     clean: Rate
     clean_items: Rate
@@ -104,6 +104,7 @@ class ProjectionFigures:
         asked: threats that were to be projected.
         placed: threats for which a place was found.
         points: by wanted false-alarm rate.
+        own_points: at the operating points beside the one model, by their names; none of several models.
         maps: figures of the map by kind of threat, empty of models without one.
     """
 
@@ -113,6 +114,7 @@ class ProjectionFigures:
     asked: int
     placed: int
     points: tuple[AtPoint, ...]
+    own_points: dict[str, AtPoint]
     maps: dict[str, MapFigures]
 
     def to_dict(self) -> dict[str, Any]:
@@ -124,6 +126,7 @@ class ProjectionFigures:
             "threats_asked_for": self.asked,
             "threats_placed": self.placed,
             "points": [point.to_dict() for point in self.points],
+            "own_points": {name: point.to_dict() for name, point in self.own_points.items()},
             "maps": {name: figures.to_dict() for name, figures in self.maps.items()},
         }
 
@@ -163,7 +166,7 @@ def figures(
     clean = sum(len(part.clean_scores) for part in parts)
     points = []
     for pfa in WANTED_PFA:
-        counted = [_at_point(part, kinds, pfa, seed) for part in parts]
+        counted = [_at_point(part, kinds, pfa, limits_of(part, pfa, seed)) for part in parts]
         points.append(_added(counted, pfa, enough=clean * pfa >= SCANS_PER_ALARM - 1e-9))
     return ProjectionFigures(
         models=tuple(part.model for part in parts),
@@ -172,6 +175,7 @@ def figures(
         asked=sum(part.asked for part in parts),
         placed=sum(len(part.of_role("threat")) for part in parts),
         points=tuple(points),
+        own_points=_own_points(parts[0], kinds) if len(parts) == 1 else {},
         maps=_maps(parts, kinds, samples, seed),
     )
 
@@ -190,9 +194,17 @@ def limits_of(part: ScoredVariants, pfa: float, seed: int) -> dict[int, FloatArr
     return limits
 
 
-def _at_point(part: ScoredVariants, kinds: dict[str, Chooses], pfa: float, seed: int) -> AtPoint:
-    limits = limits_of(part, pfa, seed)
+def _own_points(part: ScoredVariants, kinds: dict[str, Chooses]) -> dict[str, AtPoint]:
+    rows = range(len(part.names))
+    return {
+        name: _at_point(part, kinds, None, dict.fromkeys(rows, limits))
+        for name, limits in part.own_points.items()
+    }
 
+
+def _at_point(
+    part: ScoredVariants, kinds: dict[str, Chooses], pfa: float | None, limits: dict[int, FloatArray]
+) -> AtPoint:
     def reaches(scores: FloatArray, row: Row) -> bool:
         return bool((scores >= limits[row.thing.row]).any())
 

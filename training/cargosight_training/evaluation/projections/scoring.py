@@ -1,8 +1,8 @@
 """What a model says of clean scans and of the same scans with one thing in them, as columns to count in."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import cv2
@@ -68,6 +68,7 @@ class ScoredVariants:
         rows: in the order in which they were made; the clean scan before what was made of it.
         asked: threats that were to be projected; fewer found a place.
         model: name and fingerprint of the model.
+        own_points: thresholds (C + 1,) float32 of the operating points beside the model, by their names.
     """
 
     classes: tuple[str, ...]
@@ -76,6 +77,7 @@ class ScoredVariants:
     rows: tuple[Row, ...]
     asked: int
     model: tuple[str, str]
+    own_points: Mapping[str, FloatArray] = field(default_factory=dict)
 
     def of_role(self, role: Role) -> list[Row]:
         """Rows of one role."""
@@ -155,7 +157,22 @@ def score_variants(
         rows=tuple(rows),
         asked=threats * sum(row.thing.role == "clean" for row in rows),
         model=(inspector.contract.name, inspector.fingerprint),
+        own_points=_own_points(inspector),
     )
+
+
+def _own_points(inspector: Inspector) -> dict[str, FloatArray]:
+    """Return the thresholds of a model's operating points; a map without one never alarms."""
+    sidecar = inspector.model.sidecar
+    if sidecar is None or sidecar.fingerprint != inspector.fingerprint:
+        return {}
+    never = np.nextafter(np.float32(1.0), np.float32(2.0))
+    return {
+        point.name: np.array(
+            [point.thresholds.get(name, never) for name in (*inspector.contract.classes, ANOMALY)], np.float32
+        )
+        for point in sidecar.operating_points
+    }
 
 
 def _check(dataset: DataSet) -> None:

@@ -1,6 +1,6 @@
 """The figures of projections as tables of Markdown, which a terminal shows as well as a model's card."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from cargosight_training.evaluation.anomaly_figures import MapFigures
@@ -57,7 +57,10 @@ def words(figures: ProjectionFigures, origin: str) -> list[str]:
 def tables(figures: ProjectionFigures) -> list[Table]:
     """What the alarms cost, what is found, what is named, and the map by itself."""
     points = [point for point in figures.points if point.enough]
-    made = [_costs(points), _found(points), _named(points)] if points else []
+    by_rate = {f"{point.wanted_pfa:.0%}": point for point in points}
+    made = [_costs(by_rate), _found(by_rate), _named(by_rate)] if points else []
+    if own := figures.own_points:
+        made += [_costs(own, "the model's own point"), _found(own, "")]
     return [*made, _maps(figures.maps)] if figures.maps else made
 
 
@@ -77,37 +80,37 @@ def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _costs(points: list[AtPoint]) -> Table:
-    head = ["alarms at a wanted rate of", *(f"{point.wanted_pfa:.0%}" for point in points)]
+def _costs(points: Mapping[str, AtPoint], at: str = "a wanted rate of") -> Table:
+    head = [f"alarms at {at}", *points]
     rows = (
-        ("clean scans, cross-fitted", "clean"),
+        ("clean scans, cross-fitted" if at == "a wanted rate of" else "clean scans", "clean"),
         ("clean scans, for a known class", "clean_items"),
         ("the clean scans into which nothing is projected", "nothing_clean"),
         ("the same with nothing projected", "nothing"),
         ("places of look-alikes, before", "lookalikes_before"),
         ("the same with a look-alike", "lookalikes"),
     )
-    return _table(head, ([name, *(share(getattr(point, key)) for point in points)] for name, key in rows))
-
-
-def _found(points: list[AtPoint]) -> Table:
-    head = ["threats found", *(f"at {point.wanted_pfa:.0%} false alarms" for point in points)]
     return _table(
-        head, ([kind, *(share(point.threats[kind].found) for point in points)] for kind in _kinds(points))
+        head, ([name, *(share(getattr(point, key)) for point in points.values())] for name, key in rows)
     )
 
 
-def _named(points: list[AtPoint]) -> Table:
-    head = [
-        "",
-        *(f"{what} at {point.wanted_pfa:.0%}" for point in points for what in ("named", "by the map")),
-    ]
+def _found(points: Mapping[str, AtPoint], what: str = " false alarms") -> Table:
+    head = ["threats found", *(f"at {name}{what}" for name in points)]
+    return _table(
+        head,
+        ([kind, *(share(point.threats[kind].found) for point in points.values())] for kind in _kinds(points)),
+    )
+
+
+def _named(points: Mapping[str, AtPoint]) -> Table:
+    head = ["", *(f"{what} at {name}" for name in points for what in ("named", "by the map"))]
     rows = (
         [
             kind,
             *(
                 share(rate)
-                for point in points
+                for point in points.values()
                 for rate in (point.threats[kind].named, point.threats[kind].by_map)
             ),
         ]
@@ -116,9 +119,10 @@ def _named(points: list[AtPoint]) -> Table:
     return _table(head, rows)
 
 
-def _kinds(points: list[AtPoint]) -> list[str]:
+def _kinds(points: Mapping[str, AtPoint]) -> list[str]:
     """Kinds of threat of which there is one."""
-    return [kind for kind in points[0].threats if points[0].threats[kind].found.of]
+    first = next(iter(points.values()))
+    return [kind for kind in first.threats if first.threats[kind].found.of]
 
 
 def _maps(maps: dict[str, MapFigures]) -> Table:
