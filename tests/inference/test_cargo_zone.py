@@ -1,6 +1,7 @@
-"""What lies outside the cargo box has to be more unusual to count."""
+"""What lies under the floor of the cargo box has to be more unusual to count."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cargosight_inference.anomaly import AnomalyMap
-from cargosight_inference.cargo_zone import MARGIN, is_inside, items_by_zone, lowered, map_by_zone
+from cargosight_inference.cargo_zone import (
+    LEAST_CONFIDENCE,
+    MARGIN,
+    is_under,
+    items_by_zone,
+    lowered,
+    map_by_zone,
+)
 from cargosight_inference.findings import Findings
 from cargosight_inference.scans.container import Container
 
@@ -31,25 +39,29 @@ def test_odds_are_divided():
     np.testing.assert_array_equal(lowered(np.array([0.0, 1.0], np.float32)), [0.0, 1.0])
 
 
-def test_the_margin_is_inside_and_the_wheels_are_not():
+def test_wheels_are_under_the_floor_and_the_load_its_top_and_what_stands_beside_are_not():
     margin = MARGIN * 200.0
-    x = np.array([300.0, 300.0, 300.0, 101 - margin, 99 - margin])
-    y = np.array([150.0, 239 + margin, 241 + margin, 100.0, 100.0])
-    assert is_inside(BOX, x, y).tolist() == [True, True, False, True, False]
-    assert is_inside(NONE, x, y).all()
+    x = np.array([300.0, 300.0, 300.0, 300.0, 20.0, 20.0])
+    y = np.array([150.0, 239 + margin, 241 + margin, 5.0, 100.0, 300.0])
+    assert is_under(BOX, x, y).tolist() == [False, False, True, False, False, True]
 
 
-def test_roof_and_floor_sink_with_a_vehicle_that_stands_askew():
-    assert is_inside(ASKEW, [120.0, 480.0], [36.0, 245.0]).tolist() == [True, True]
-    assert is_inside(ASKEW, [120.0, 480.0], [242.0, 38.0]).tolist() == [False, False]
+def test_a_floor_that_is_not_trusted_lowers_nothing():
+    for confidence in (0.0, 0.9 * LEAST_CONFIDENCE):
+        assert not is_under(replace(BOX, confidence=confidence), 300.0, 319.0).any()
+    assert is_under(replace(BOX, confidence=LEAST_CONFIDENCE), 300.0, 319.0).all()
 
 
-def test_a_map_is_lowered_outside_alone():
+def test_the_floor_sinks_with_a_vehicle_that_stands_askew():
+    assert is_under(ASKEW, [120.0, 480.0], [242.0, 253.0]).tolist() == [True, False]
+
+
+def test_a_map_is_lowered_under_the_floor_alone():
     cells = np.full((40, 75), 0.9, np.float32)
     found = map_by_zone(AnomalyMap(cells, 600, 320), BOX)
     assert (found.width, found.height) == (600, 320)
-    np.testing.assert_array_equal(found.cells[5:30, 13:62], cells[5:30, 13:62])
-    assert found.cells[35, 30] == found.cells[10, 5] == lowered(cells)[0, 0]
+    np.testing.assert_array_equal(found.cells[:30], cells[:30])
+    np.testing.assert_array_equal(found.cells[32:], lowered(cells[32:]))
     np.testing.assert_array_equal(map_by_zone(AnomalyMap(cells, 600, 320), NONE).cells, cells)
 
 
@@ -59,7 +71,7 @@ def items(*rows):
     return Findings.of_items(boxes, scores, np.zeros(len(rows), np.int32), ("gun",))
 
 
-def test_an_item_outside_needs_more_and_a_sure_one_is_still_found():
+def test_an_item_under_the_floor_needs_more_and_a_sure_one_is_still_found():
     wheel, sure, load = (200, 260, 240, 300), (300, 260, 340, 300), (200, 100, 240, 140)
     given_items = items((sure, 0.99), (wheel, 0.8), (load, 0.7))
     found = items_by_zone(given_items, BOX, np.array([0.5], np.float32))
