@@ -91,8 +91,19 @@ def read_cargo(radiograph: Radiograph) -> CargoReading:
         None if materials is None else _shares(materials),
         None if materials is None else materials.map,
         _length_m(radiograph, container),
-        radiograph.notes if container.found else (*radiograph.notes, container.reason),
+        (*radiograph.notes, *_about(container)),
     )
+
+
+def _about(container: Container) -> tuple[str, ...]:
+    """Return what an operator has to know of how the box was found."""
+    if not container.found:
+        return (container.reason,)
+    if container.bodies > 1:
+        return (
+            f"{container.bodies} bodies stand one behind the other; they are read as one box, and places count along all",
+        )
+    return ()
 
 
 def _shares(materials: Materials) -> dict[str, float]:

@@ -207,3 +207,15 @@ def test_a_dark_thing_under_the_floor_scores_less_than_one_in_the_load(model):
         return float(found.findings.scores.max())
 
     assert greatest(198) < 0.85 * greatest(88)
+
+
+def test_an_opaque_container_behind_an_empty_one_refers_and_the_box_holds_both(model):
+    opaque = (Block(80, 120, 820, 295, LEAD, 400.0),)
+    pixels = np.hstack([radiographs.transmission(opaque)[:, 60:], radiographs.transmission()])
+    found = Inspector(model, threshold=1.0).inspect(
+        Scan.in_memory(pixels, kind="transmission", subject="cargo")
+    )
+    assert found.decision == "refer"
+    assert found.opaque_fraction > 0.2
+    assert found.load_state != "empty"
+    assert any("2 bodies stand one behind the other" in note for note in found.assumptions)

@@ -63,8 +63,21 @@ def test_a_cab_beside_the_box_is_no_part_of_it():
     pixels[40:, WIDTH + 60 : WIDTH + 160] = 90
     found = locate_container(radiograph_of(Scan.in_memory(pixels, kind="display_grey", subject="cargo")))
     assert found.box[2] == pytest.approx(RIGHT, abs=8)
+    assert found.bodies == 1
     ((x1, _, x2, _),) = found.beside
     assert (x1, x2) == (pytest.approx(WIDTH + 60, abs=8), pytest.approx(WIDTH + 160, abs=8))
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_of_two_containers_one_behind_the_other_neither_is_left_out(first):
+    pair = [radiographs.grey_pixels(LOADS["bags"]), radiographs.grey_pixels()]
+    shorter = np.delete(pair[first], np.s_[300:420], axis=1)
+    pixels = np.hstack([shorter, pair[1 - first]])
+    found = locate_container(radiograph_of(Scan.in_memory(pixels, kind="display_grey", subject="cargo")))
+    assert found.bodies == 2
+    assert found.box[0] == pytest.approx(LEFT, abs=8)
+    assert found.box[2] == pytest.approx(shorter.shape[1] + RIGHT, abs=8)
+    assert found.beside == ()
 
 
 def test_a_bar_of_padding_is_no_part_of_it():

@@ -30,6 +30,8 @@ _AIR_SHARE = 0.9  # of a column above the floor
 _GAP = 0.02  # share of the width: a gap between two bodies that is no end of the box
 _LEAST_ASPECT = 0.5  # width over height under which a picture is a strip of a machine, not a box
 _LEAST_WIDTH = 0.25  # share of the picture
+_FELLOW = 0.45  # share of the widest body's width from which another one is a container too, and no cab
+_LEVEL = 0.12  # share of the picture's height by which the roofs of two such bodies may differ
 _SLOPES = np.linspace(-0.06, 0.06, 25)  # of the floor, in heights over the width
 _SLOPE_STEP = 4  # columns, of those that slopes are judged by
 _FLOOR_RANGE = (0.60, 0.96)  # shares of the picture's height
@@ -55,6 +57,7 @@ class Container:
         slope: rows by which roof and floor sink from one column to the next on the right.
         undercarriage: box of floor structure, chassis and wheels, from the floor down; None where nothing is left.
         beside: boxes of what else stands on the road left or right of the box, such as a cab.
+        bodies: how many bodies of like height stand in the box: two where containers or wagons follow each other.
         cut_left: whether the picture ends before the box does, so that positions count from the picture's edge.
         cut_right: the same at the right.
         confidence: in [0, 1] that box and floor are right; 0 when none was found.
@@ -69,6 +72,7 @@ class Container:
     cut_right: bool
     confidence: float
     reason: str
+    bodies: int = 1
 
     @property
     def found(self) -> bool:
@@ -105,7 +109,7 @@ def locate_container(radiograph: Radiograph) -> Container:
     ends = _ends(load & ~black)
     if ends is None:
         return _none(radiograph, "air nearly everywhere")
-    left, right, bodies = ends
+    left, right, count, bodies = ends
     inside = small[:, left:right]
     roof, roof_sure = _roof(load[:, left:right])
     floor, slope, floor_sure = _floor(inside, roof)
@@ -120,7 +124,7 @@ def locate_container(radiograph: Radiograph) -> Container:
     sure = min(roof_sure, floor_sure, 1.0 if radiograph.meaning != "palette" else _PALETTE_SURE)
     return Container(
         box, slope * aspect[1] / aspect[0], under if under[3] - under[1] >= 2.0 else None, beside, *cut,
-        confidence=max(0.05, sure), reason=f"roof {roof_sure:.2f}, floor {floor_sure:.2f}",
+        confidence=max(0.05, sure), reason=f"roof {roof_sure:.2f}, floor {floor_sure:.2f}", bodies=count,
     )  # fmt: skip
 
 
@@ -146,9 +150,10 @@ def _local_air(small: Plane) -> Plane:
     return np.where(top >= _DRIFTED_AIR, top, 1.0).astype(np.float32)
 
 
-def _ends(load: npt.NDArray[np.bool_]) -> tuple[int, int, list[tuple[int, int]]] | None:
-    """Return first and last column of the widest body, and those of other bodies beside it.
+def _ends(load: npt.NDArray[np.bool_]) -> tuple[int, int, int, list[tuple[int, int]]] | None:
+    """Return first and last column of the box, how many bodies it holds, and the columns of what stands beside it.
 
+    The box is the widest body, with those that are hardly narrower and as high: a second container must not go unread.
     The upper 60 % of the picture are looked at: wheels and the neck of a chassis lie below.
     """
     height, width = load.shape
@@ -157,11 +162,20 @@ def _ends(load: npt.NDArray[np.bool_]) -> tuple[int, int, list[tuple[int, int]]]
     runs = _runs(body, round(_GAP * width))
     if not runs:
         return None
-    left, right = max(runs, key=lambda run: run[1] - run[0])
-    if right - left < _LEAST_WIDTH * width:
+    widest = max(runs, key=lambda run: run[1] - run[0])
+    length = widest[1] - widest[0]
+    if length < _LEAST_WIDTH * width:
         return None
-    others = [run for run in runs if run != (left, right) and run[1] - run[0] > _GAP * width]
-    return left, right, others
+    top = _roof(load[:, slice(*widest)])[0]
+
+    def is_fellow(run: tuple[int, int]) -> bool:
+        wide = run[1] - run[0] >= _FELLOW * length
+        return run == widest or (wide and abs(_roof(load[:, slice(*run)])[0] - top) <= _LEVEL * height)
+
+    fellows = [run for run in runs if is_fellow(run)]
+    left, right = fellows[0][0], fellows[-1][1]
+    others = [run for run in runs if run[1] - run[0] > _GAP * width and not left <= run[0] < right]
+    return left, right, len(fellows), others
 
 
 def _runs(flags: npt.NDArray[np.bool_], gap: int) -> list[tuple[int, int]]:
