@@ -219,3 +219,11 @@ def test_an_opaque_container_behind_an_empty_one_refers_and_the_box_holds_both(m
     assert found.opaque_fraction > 0.2
     assert found.load_state != "empty"
     assert any("2 bodies stand one behind the other" in note for note in found.assumptions)
+
+
+def test_a_given_pitch_measures_what_is_of_no_usual_length(model):
+    inspector = Inspector(model, threshold=1.0)
+    columns = radiographs.RIGHT - radiographs.LEFT
+    for metres, told in ((12.192, 12.192), (12.0, 12.192), (11.1, 11.1), (8.0, 8.0)):
+        scan = containers(radiographs.grey, GOODS, pixel_pitch_mm=(metres * 1000 / columns, 8.0))
+        assert inspector.inspect(scan).container_length_m == pytest.approx(told, rel=0.02)

@@ -1,5 +1,7 @@
 """16-bit counts and arrays to transmission: air level, polarity, energies."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -39,6 +41,16 @@ class TestCounts:
         assert (found.pixels[:, :, 0] >= found.pixels[:, :, 1] - 0.1).all()
         assert found.pixels[:, :, 0].mean() > found.pixels[:, :, 1].mean()
 
+    def test_energies_in_the_wrong_order_are_remarked_and_those_in_the_right_one_are_not(self):
+        def sentence(counts):
+            found = read_scan_bytes(scans.npy_bytes(counts)).assumptions
+            return [note for note in found if "in the other order" in note]
+
+        counts = scans.counts()
+        assert counts.shape[2] == 2
+        assert not sentence(counts)
+        assert len(sentence(np.ascontiguousarray(counts[:, :, ::-1]))) == 1
+
     def test_a_given_air_level_and_polarity_are_used_and_recorded(self):
         options = ReadOptions(air_level=60_000, polarity="air_bright")
         found = read_scan_bytes(scans.encoded("tiff 16"), options)
@@ -46,6 +58,8 @@ class TestCounts:
             "polarity air_bright as given",
             "air level of channel 0 as given, 60000 counts",
         )
+        far = read_scan_bytes(scans.encoded("tiff 16"), replace(options, air_level=45_000)).assumptions[1]
+        assert "as given, 45000 counts; the brightest of the scan has about 5" in far
         wanted = scans.counts()[:, :, 0].astype(np.float64) / 60_000
         np.testing.assert_allclose(found.pixels[:, :, 0], np.minimum(wanted, 1), atol=1e-6)
 

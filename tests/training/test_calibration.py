@@ -175,10 +175,11 @@ class TestCommand:
         assert main([*command, "0.01"]) == 2
         said = capsys.readouterr()
         assert "63 clean scans were read" in said.err
-        assert "1 files could not be read" in said.out
+        assert "files that could not be read and were left out: 1" in said.out
+        assert f"left out: {site / 'clean' / '00.png'}: " in said.out
         assert not sidecar_path(model).exists()
         assert main([*command, "0.05"]) == 0
-        assert "1 files could not be read" in capsys.readouterr().out
+        assert "could not be read and were left out: 1" in capsys.readouterr().out
 
     def test_a_scan_that_was_given_twice_is_one_scan(self, site, capsys):
         model = make_blob_model(site / "mine.onnx")
@@ -194,7 +195,7 @@ class TestCommand:
         assert main([*command, "0.045"]) == 2  # takes 67, and 64 + 10 + 1 are named
         said = capsys.readouterr()
         assert "64 clean scans were read" in said.err
-        assert "11 files repeat others and were left out" in said.out
+        assert "files that repeat others and were left out: 11" in said.out
 
     def test_a_rate_that_cannot_be_is_told_before_scans_are_read(self, site, capsys, monkeypatch):
         model = make_blob_model(site / "mine.onnx")

@@ -283,6 +283,15 @@ def test_a_folder_of_clean_scans(tmp_path, capsys):
     dataset = read_coco(out)
     assert dataset.classes.names == ("gun", "knife")
     assert all(image.labelled.all() and len(image.annotations) == 0 for image in dataset.images)
+    (tmp_path / "clean" / "cut.png").write_bytes((tmp_path / "clean" / "a.png").read_bytes()[:40])
+    assert run_convert(*words, "--labelled", "gun,knife", "--force") == 0  # the others are not lost for it
+    said = capsys.readouterr().out
+    assert f"left out: image {tmp_path / 'clean' / 'cut.png'} cannot be read" in said
+    assert "2 images, 0 boxes" in said
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "a.png").write_bytes(b"no scan")
+    with pytest.raises(DataSetError, match="none of the 1 files of"):
+        run_convert("clean", tmp_path / "broken", "--out", tmp_path / "c.json", "--labelled", "gun")
     (tmp_path / "none").mkdir()
     with pytest.raises(DataSetError, match="holds no images"):
         run_convert("clean", tmp_path / "none", "--out", tmp_path / "b.json", "--labelled", "gun")

@@ -142,6 +142,19 @@ def test_origins_stay_apart(model, tmp_path, capsys):
     assert "Simulated scans: 20 scans" in html
 
 
+def test_a_model_with_a_map_gets_no_points_that_would_silence_it(tmp_path):
+    with pytest.raises(UsageError, match="cargosight calibrate"):
+        run(
+            "container",
+            "--data",
+            write_data(tmp_path),
+            "--choose-operating-points",
+            "--samples",
+            0,
+            "--force",
+        )
+
+
 def test_operating_points_are_written_beside_the_model_and_used(model, tmp_path, capsys):
     data = write_data(tmp_path)
     run(model, "--data", data, "--choose-operating-points", "--samples", 0)

@@ -116,7 +116,7 @@ def test_a_models_own_points_are_counted_as_they_are():
     both = figures(
         [replace(scored(made(), 100, name), own_points=limits) for name in "mn"], FAMILIES, samples=0
     )
-    assert not both.own_points and "own point" not in markdown(both, "real")
+    assert not both.own_points and "the model's own point |" not in markdown(both, "real")
 
 
 def test_near_duplicates_never_set_their_own_threshold():
@@ -241,7 +241,11 @@ def test_folds_are_checked_before_anything_is_scored(tmp_path, monkeypatch, caps
     again.write_text(other.read_text())
     monkeypatch.setattr(evaluate_projections, "score_variants", lambda *_, **__: pytest.fail("scored"))
     command = ["evaluate", str(model), "--data", str(data), "--projections"]
+    broken = tmp_path / "broken.json"
+    broken.write_text(json.dumps({**document, "images": [{**document["images"][1], "file_name": "no.png"}]}))
+    (tmp_path / "images" / "no.png").write_bytes((tmp_path / "images" / "0.png").read_bytes()[:90])
     folds = {
+        "no.png cannot be read": ["--fold", str(model), str(broken)],
         "there is no model": ["--fold", "nowhere", str(other)],
         "inspects baggage": ["--fold", str(bags), str(other)],
         r"1.png is in two folds": ["--fold", str(model), str(other), "--fold", str(model), str(again)],

@@ -108,7 +108,7 @@ def locate_container(radiograph: Radiograph) -> Container:
     black = (small < _BLACK).mean(axis=0) > 0.97
     ends = _ends(load & ~black)
     if ends is None:
-        return _none(radiograph, "air nearly everywhere")
+        return _none(radiograph, "black nearly everywhere" if black.mean() > 0.5 else "air nearly everywhere")
     left, right, count, bodies = ends
     inside = small[:, left:right]
     roof, roof_sure = _roof(load[:, left:right])

@@ -19,6 +19,8 @@ _WINDOW = 0.05
 _DARK = 0.15
 _BRIGHT = 0.6
 _MOST_DRIFT = 1.5  # of the true air level over the one that is given
+_DOUBTED = 0.15  # share by which a given level and what the scan shows may differ unremarked
+_LOADED, _LEAST_LOADED, _MOSTLY = (0.05, 0.6), 1000, 0.7  # transmission, pixels, share of them
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,11 +82,13 @@ def counts_to_transmission(
         else:
             level = air_level
             _check_level(counts, level)
-            notes.append(f"air level of channel {index} as given, {level:g} counts")
+            notes.append(f"air level of channel {index} as given, {level:g} counts{_doubt(counts, level)}")
         plane = planes[index]
         np.copyto(plane, counts)  # a third of the time of multiplying from one type into the other
         np.multiply(plane, np.float32(1.0 / level), out=plane)
         np.minimum(plane, np.float32(1.0), out=plane)
+    if len(channels) == 2:
+        notes.extend(_order_doubted(planes))
     return Calibrated(pixels, polarity, tuple(notes))
 
 
@@ -96,6 +100,33 @@ def _check_level(counts: npt.NDArray[np.uint16], level: float) -> None:
             f"the air level is given as {level:g} counts, but half of the pixels have {middle:.0f} or more; expected "
             "the counts where nothing is in the beam: correct it, or leave it out to have it found"
         )
+
+
+def _doubt(counts: npt.NDArray[np.uint16], level: float) -> str:
+    """Return what speaks against a given air level, nothing where the scan shows about the same."""
+    try:
+        shown = estimate_air_level(counts)
+    except ScanError:  # hardly a pixel has counts: nothing to compare with
+        return ""
+    if abs(shown / level - 1.0) <= _DOUBTED:
+        return ""
+    return f"; the brightest of the scan has about {shown:.0f}: check it where that is air"
+
+
+def _order_doubted(planes: npt.NDArray[np.float32]) -> tuple[str, ...]:
+    """Return a sentence where the second channel (2, H, W) gets through loads better than the first, which is wrong."""
+    step = max(1, round((planes[0].size / _MOST_SAMPLES) ** 0.5))
+    first, second = planes[0, ::step, ::step], planes[1, ::step, ::step]
+    loaded = (first > _LOADED[0]) & (first < _LOADED[1])
+    if int(loaded.sum()) < _LEAST_LOADED:
+        return ()
+    more = float((second[loaded] > first[loaded]).mean())
+    if more < _MOSTLY:
+        return ()
+    return (
+        f"channel 1 gets through the load better than channel 0 in {more:.0%} of its pixels: the energies seem to be "
+        "in the other order, and materials and depths are wrong until they are exchanged",
+    )
 
 
 def estimate_air_level(counts: npt.NDArray[np.uint16]) -> float:

@@ -66,10 +66,10 @@ def run(args: argparse.Namespace) -> int:
     _check_may_write(model, args)
     check_arguments(args.clean)
     clean, unreadable, repeated = _score(args)
-    if unreadable:
-        sys.stdout.write(f"{unreadable} files could not be read and were left out\n")
-    if repeated:
-        sys.stdout.write(f"{repeated} files repeat others and were left out\n")
+    sys.stdout.writelines(f"left out: {path}: {error}\n" for path, error in unreadable)
+    for count, what in ((len(unreadable), "could not be read"), (repeated, "repeat others")):
+        if count:
+            sys.stdout.write(f"files that {what} and were left out: {count}\n")
     points = calibrate(clean, args.pfa, data=f"{len(clean)} clean scans of {args.site}")
     if args.name is not None:
         model = install_model(model.path, args.name, replace=args.replace)
@@ -98,24 +98,25 @@ def _check_may_write(model: ModelFile, args: argparse.Namespace) -> None:
         )
 
 
-def _score(args: argparse.Namespace) -> tuple["CleanScores", int, int]:
-    """Return the greatest scores of the readable scans, how many files could not be read, and how many were copies."""
+def _score(args: argparse.Namespace) -> tuple["CleanScores", list[tuple[str, str]], int]:
+    """Return the greatest scores of the readable scans, the files that could not be read and why, and the copies."""
     from cargosight_training.calibration import greatest_scores
     from cargosight_training.evaluation.rates import SCORE_FLOOR
 
     inspector = Inspector(args.model, threshold=SCORE_FLOOR)
     bar = Progress()
-    unreadable = repeated = 0
+    unreadable: list[tuple[str, str]] = []
+    repeated = 0
     seen: set[str | None] = set()
 
     def inspections() -> Iterator[Inspection]:
-        nonlocal unreadable, repeated
+        nonlocal repeated
         stop = Event()
         paths = (one.path for one in expand(args.clean, stop=stop))
         for inspection in inspect_many(inspector, paths):
             bar.advance()
             if inspection.decision == "unreadable":
-                unreadable += 1
+                unreadable.append((inspection.path or "a scan", inspection.error or ""))
             elif inspection.sha256 in seen:  # one scan, however often it is named
                 repeated += 1
             else:

@@ -9,7 +9,7 @@ import numpy as np
 
 from cargosight_inference.arguments import path_argument
 from cargosight_inference.progress import Progress
-from cargosight_models.errors import UsageError
+from cargosight_models.errors import DataSetError, UsageError
 from cargosight_training.datasets.clean import Part, read_clean, read_listed
 from cargosight_training.datasets.records import ORIGINS, DataSet
 from cargosight_training.datasets.voc import read_voc
@@ -84,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
             "--where, --part and --without-part choose among the scans of --list FILE.json: name one"
         )
     bar = Progress()
+    broken: tuple[DataSetError, ...] = ()
 
     def show(_: int, total: int) -> None:
         bar.total = total
@@ -95,7 +96,8 @@ def run(args: argparse.Namespace) -> int:
                 args.folder, split=args.split, first_pixel=args.first_pixel, progress=show
             )
         elif args.format == "clean":
-            images, classes = _clean(args, show), []
+            images, broken = _clean(args, show)
+            classes = []
         else:
             images, classes = read_yolo(args.folder, split=args.split, progress=show)
     finally:
@@ -112,18 +114,22 @@ def run(args: argparse.Namespace) -> int:
         origin=args.origin,
     )
     dataset = write_coco(args.out, images, classes, terms, force=args.force)
+    sys.stdout.writelines(f"left out: {error}\n" for error in broken)
     sys.stdout.write(_summary(args.out, dataset))
     return 0
 
 
-def _clean(args: argparse.Namespace, show: Callable[[int, int], None]) -> list[BoxedImage]:
+def _clean(
+    args: argparse.Namespace, show: Callable[[int, int], None]
+) -> tuple[list[BoxedImage], tuple[DataSetError, ...]]:
+    """Return the clean scans, and what is wrong with those of a folder that are left out; of a list none is."""
     if args.list is None:
         return read_clean(args.folder, progress=show)
     where = dict(pair.partition("=")[::2] for pair in args.where)
     part = None
     if args.part or args.without_part:
         part = _part(args.part or args.without_part, outside=args.without_part is not None)
-    return read_listed(args.folder, args.list, part=part, where=where, progress=show)
+    return read_listed(args.folder, args.list, part=part, where=where, progress=show), ()
 
 
 def _part(text: str, *, outside: bool) -> Part:

@@ -188,6 +188,11 @@ def _check_may_be_replaced(model: str) -> None:
 def _evaluate(args: argparse.Namespace, dataset: DataSet) -> tuple[Evaluation, Path]:
     """The evaluation, with a bar on the terminal, and the model file's path."""
     inspector = open_inspector(args.model)
+    if args.choose_operating_points and "anomaly_map" in inspector.contract.outputs:
+        raise UsageError(
+            f"the model {inspector.contract.name} has a map of the unusual, which labelled scans give no threshold: "
+            "the map would be silent; set the thresholds of both from clean scans, `cargosight calibrate`"
+        )
     clean, origin = count_clean(dataset, inspector.contract.classes)
     wanted = 2 if args.choose_operating_points else int(args.null_projections)
     if clean < wanted:

@@ -8,6 +8,7 @@ from pathlib import Path
 from cargosight_inference.inspector import Inspector
 from cargosight_inference.progress import Progress
 from cargosight_models.errors import DataSetError, UsageError
+from cargosight_training.datasets.cache import read_record
 from cargosight_training.datasets.records import DataSet
 from cargosight_training.evaluation.projections.figures import ProjectionFigures, figures
 from cargosight_training.evaluation.projections.page import page
@@ -41,6 +42,7 @@ def evaluate_projections(args: argparse.Namespace, folds: list[tuple[str, DataSe
         )
     if not args.left_out:  # where each model has families of its own to show
         _check_apart(folds)
+    _check_readable(folds)
     if args.out is not None:
         args.out.mkdir(parents=True, exist_ok=True)
     families = tuple(THREATS)
@@ -97,6 +99,20 @@ def _check_apart(folds: list[tuple[str, DataSet]]) -> None:
                 "never saw it"
             )
         seen |= paths
+
+
+def _check_readable(folds: list[tuple[str, DataSet]]) -> None:
+    """Refuse scans that cannot be read before hours go into the others."""
+    broken = []
+    for _, dataset in folds:
+        for image in dataset.images:
+            try:
+                read_record(image, "cargo")
+            except DataSetError as error:
+                broken.append(str(error))
+    if broken:
+        others = f" (and {len(broken) - 1} other scans)" if len(broken) > 1 else ""
+        raise DataSetError(f"{broken[0]}{others}; take what cannot be read out of the list")
 
 
 def _opened(model: str) -> Inspector:

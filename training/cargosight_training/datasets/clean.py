@@ -19,7 +19,9 @@ from cargosight_training.datasets.writing import BoxedImage
 Progress = Callable[[int, int], None]
 
 
-def read_clean(folder: Path, *, progress: Progress | None = None) -> list[BoxedImage]:
+def read_clean(
+    folder: Path, *, progress: Progress | None = None
+) -> tuple[list[BoxedImage], tuple[DataSetError, ...]]:
     """Read a folder of clean scans.
 
     Args:
@@ -27,22 +29,26 @@ def read_clean(folder: Path, *, progress: Progress | None = None) -> list[BoxedI
         progress: called with (done, total) after each scan.
 
     Returns:
-        The scans without boxes, sorted by file.
+        The scans without boxes, sorted by file, and what is wrong with those that cannot be read: they are left out.
 
     Raises:
-        DataSetError: there is no scan, or one cannot be read.
+        DataSetError: there is no scan, or none can be read.
     """
     require_folder(folder)
     paths = list_images(folder)
     if not paths:
         raise DataSetError(f"{folder} holds no images; name the folder of the clean scans")
-    images = []
+    images, broken = [], []
     for done, path in enumerate(paths, start=1):
-        width, height = image_size(path)
-        images.append(BoxedImage(path, width, height, (), ()))
+        try:
+            images.append(BoxedImage(path, *image_size(path), (), ()))
+        except DataSetError as error:
+            broken.append(error)
         if progress is not None:
             progress(done, len(paths))
-    return images
+    if not images:
+        raise DataSetError(f"none of the {len(paths)} files of {folder} can be read; the first: {broken[0]}")
+    return images, tuple(broken)
 
 
 @dataclass(frozen=True)

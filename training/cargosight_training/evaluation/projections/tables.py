@@ -9,7 +9,8 @@ from cargosight_training.evaluation.projections.figures import AtPoint, Projecti
 
 DEFINITIONS = (
     "Threats are projected (threat image projection) into clean scans: no figure here is about real threats. "
-    "Thresholds are common to a scan's classes and map and fitted on the scans of other folds of groups. Found: any "
+    "Thresholds are common to a scan's classes and map and fitted on the scans of other folds of groups; a model's own "
+    "points are taken as they are. Found: any "
     "finding with IoU >= 0.5 or its middle in the threat's box, or the map on the threat, where the clean scan has "
     "none; named: the right class with IoU >= 0.5."
 )
