@@ -246,6 +246,17 @@ def test_the_commands_work_together(house, tmp_path, capsys):
     assert (first["heading"], first["rank"], first["headings"]) == ("7204", 1, 2)
     assert second is None
     assert "1 scan is not in" in shown.err
+    assert "no scan that was inspected" not in shown.err
+    (tmp_path / "manifest.csv").write_text("path,heading\nnew.npy,7204\ngone.npy,1701\n")
+    assert main([*command, "--declared-table", str(tmp_path / "manifest.csv"), "--json"]) == 0
+    said = capsys.readouterr().err
+    assert (
+        f"1 row names no scan that was inspected, in {tmp_path / 'manifest.csv'}; the first: {tmp_path / 'gone.npy'}"
+        in said
+    )
+    (tmp_path / "manifest.csv").write_bytes("path,heading\nnew.npy,7204\n".encode("utf-16"))
+    assert main([*command, "--declared-table", str(tmp_path / "manifest.csv")]) == 2
+    assert "save it as UTF-8" in capsys.readouterr().err
     assert main([*command, "--declared", "1701"]) == 0
     assert "declared 1701: typicality" in capsys.readouterr().out
     assert main(command) == 2

@@ -167,7 +167,7 @@ ONE = unit(np.ones((1, 4)))
         (about(fingerprint="xyz"), ONE, "fingerprint"),
         (about(references=[{"heading": "4011"}]), ONE, "expected heading, group and sha256"),
         (about(references=[{"heading": "", "group": "a", "sha256": sha(0)}]), ONE, "a heading is ''"),
-        (about(references=[{"heading": "1", "group": 5, "sha256": sha(0)}]), ONE, "expected texts"),
+        (about(references=[{"heading": "1", "group": 5, "sha256": sha(0)}]), ONE, "expected a text"),
         (about(), unit(np.ones((2, 4))), "of 1 references"),
         (about(), ONE.astype(np.float64), "float64"),
         (about(), ONE * np.nan, "another length"),
@@ -264,7 +264,7 @@ def test_tables_name_scans_and_headings(tmp_path):
         ("t.json", "{", "no JSON"),
         ("t.json", "{}", "expected a list"),
         ("t.json", "[3]", "expected an object"),
-        ("t.json", '[{"path": "a", "heading": 4011}]', "expected texts"),
+        ("t.json", '[{"path": "a", "heading": 4011}]', "expected a text"),
         ("t.json", '[{"path": "a"}]', "expected path, heading"),
     ],
 )

@@ -2,10 +2,12 @@
 
 import argparse
 import json
+import os
 import sys
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, closing
+from pathlib import Path
 from threading import Event, Thread
 from typing import get_args
 
@@ -139,6 +141,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_arguments(arguments.paths)
     if not 1 <= arguments.threads <= MOST_THREADS:
         raise UsageError(f"--threads {arguments.threads} found; expected 1 to {MOST_THREADS}")
+    declared = _declared(arguments)
     inspector = Inspector(
         default_model(arguments.subject) if arguments.model is None else arguments.model,
         subject=arguments.subject,
@@ -152,13 +155,13 @@ def run(arguments: argparse.Namespace) -> int:
         pixel_pitch_mm=_pitch(arguments.pitch),
         correct=arguments.correct,
         gallery=arguments.gallery,
-        declared=_declared(arguments),
+        declared=declared,
     )
     # The scans are small and the decoder has a thread of its own: OpenCV's pool would only fight over the
     # CPU.
     cv2.setNumThreads(1)
     counts: dict[Decision, int] = {"clear": 0, "refer": 0, "unreadable": 0}
-    undeclared = 0
+    undeclared, unmatched = 0, set(declared) if isinstance(declared, Mapping) else set()
     progress = Progress()
     with ExitStack() as stack:
         stack.callback(progress.erase)
@@ -178,6 +181,8 @@ def run(arguments: argparse.Namespace) -> int:
         for inspection, scan in stream:
             counts[inspection.decision] += 1
             undeclared += inspection.declared is None and inspection.error is None
+            if inspection.path is not None:
+                unmatched.discard(os.path.abspath(inspection.path))  # noqa: PTH100 - as tables are searched
             if writer is not None:
                 writer.write(inspection, scan, places.popleft())
             _report(inspection, progress, as_json=arguments.json)
@@ -189,12 +194,21 @@ def run(arguments: argparse.Namespace) -> int:
             f"nothing to inspect in {', '.join(arguments.paths)}; no file there looks like a scan"
         )
     _summarise(counts, progress)
-    if arguments.declared_table is not None and undeclared:
-        what = "scan is" if undeclared == 1 else "scans are"
-        sys.stderr.write(
-            f"{undeclared:,} {what} not in {arguments.declared_table}: nothing to compare with\n"
-        )
+    if arguments.declared_table is not None:
+        _compare_with_table(arguments.declared_table, undeclared, sorted(unmatched))
     return EXIT_UNREADABLE if counts["unreadable"] else EXIT_OK
+
+
+def _compare_with_table(table: Path, undeclared: int, unmatched: list[str]) -> None:
+    """Say which scans a table does not name, and which of its rows named no scan."""
+    if undeclared:
+        what = "scan is" if undeclared == 1 else "scans are"
+        sys.stderr.write(f"{undeclared:,} {what} not in {table}: nothing to compare with\n")
+    if unmatched:
+        what = "row names" if len(unmatched) == 1 else "rows name"
+        sys.stderr.write(
+            f"{len(unmatched):,} {what} no scan that was inspected, in {table}; the first: {unmatched[0]}\n"
+        )
 
 
 def _pitch(words: str | None) -> tuple[float, float] | None:

@@ -64,7 +64,9 @@ def read_table(path: Path) -> list[Row]:
                 f"{path} has {path.stat().st_size:,} bytes; expected a table of at most {_LARGEST:,}"
             )
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the table {path} is not in UTF-8 ({error}); save it as UTF-8") from error
+    except OSError as error:
         raise UsageError(f"the table {path} cannot be read ({error}); check the path") from error
     found = _of_json(text, path) if path.suffix.lower() == ".json" else _of_csv(text, path)
     rows: dict[str, Row] = {}
@@ -160,10 +162,10 @@ def _row(entry: Mapping[str, Any], where: str, folder: Path) -> Row:
     path, heading, group = (entry.get(name) or "" for name in _COLUMNS)
     if not isinstance(path, str) or not path:
         raise UsageError(f"{where} has the path {path!r}; expected the path of a scan")
-    if not isinstance(heading, str) or not isinstance(group, str | int):
-        raise UsageError(
-            f'{where} has the heading {heading!r} and the group {group!r}; expected texts, such as "4011"'
-        )
+    if not isinstance(heading, str):
+        raise UsageError(f'{where} has the heading {heading!r}; expected a text, such as "4011"')
+    if not isinstance(group, str | int):
+        raise UsageError(f"{where} has the group {group!r}; expected a text or a number")
     try:
         return Row(absolute(folder / path), checked_heading(heading), str(group))
     except UsageError as error:
