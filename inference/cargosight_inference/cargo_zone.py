@@ -25,7 +25,8 @@ ODDS_UNDER = math.exp(2.0)
 """By which the odds of a score are divided under the floor. Between e and e cubed the map's AUROC of threats in real
 containers differs by 0.01, from none at all by 0.06 (families left out of training; see models/README.md)."""
 MARGIN = 0.04
-"""Share of the box's height that still counts as the box below its floor, since that is found to a few rows."""
+"""Share of the box's height that still counts as the box below its floor, since that is found to a few rows. Of 242
+threats in 150 simulated scans three lay lower all the same."""
 LEAST_CONFIDENCE = 0.25
 """Of a box whose floor is trusted; a floor that was only guessed, and one in a palette, has less."""
 

@@ -167,7 +167,7 @@ ONE = unit(np.ones((1, 4)))
         (about(fingerprint="xyz"), ONE, "fingerprint"),
         (about(references=[{"heading": "4011"}]), ONE, "expected heading, group and sha256"),
         (about(references=[{"heading": "", "group": "a", "sha256": sha(0)}]), ONE, "a heading is ''"),
-        (about(references=[{"heading": "1", "group": 5, "sha256": sha(0)}]), ONE, "expected a text"),
+        (about(references=[{"heading": "1", "group": 5, "sha256": sha(0)}]), ONE, "expected texts"),
         (about(), unit(np.ones((2, 4))), "of 1 references"),
         (about(), ONE.astype(np.float64), "float64"),
         (about(), ONE * np.nan, "another length"),
