@@ -21,9 +21,6 @@ from cargosight_models.errors import ScanError, UsageError
 
 LEAST_SIDE = 24
 """Pixels on a side of a scan: at 10 mm each, a quarter of a metre. Of less nobody can say that it is clear."""
-_SAME_LENGTH = 0.03
-"""Share by which a measured length may differ from that of a kind of container and still be it: a few columns at each
-end, and no more, since a rail wagon may be any length."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,11 +112,9 @@ def _shares(materials: Materials) -> dict[str, float]:
 
 
 def _length_m(radiograph: Radiograph, container: Container) -> float | None:
-    """Return the width of its box, or that of the kind of container that it is but for a few hundredths."""
+    """Return the length of the kind of container that it seems to be, or else the width of its box."""
     pitch = radiograph.scan.pixel_pitch_mm
     if pitch is None or not container.found or container.cut_left or container.cut_right:
         return None
-    measured = (container.box[2] - container.box[0]) * pitch[0] / 1000.0
     named = container_length(radiograph, container).metres
-    is_that = named is not None and abs(measured / named - 1.0) <= _SAME_LENGTH
-    return named if is_that else measured
+    return named if named is not None else (container.box[2] - container.box[0]) * pitch[0] / 1000.0

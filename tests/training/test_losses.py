@@ -101,7 +101,10 @@ def test_what_an_unlabelled_class_says_does_not_matter_where_no_item_is_known() 
         NOWHERE,
     )
     loud = detector_loss(
-        Locations(loud_logits, quiet.boxes.detach(), POINTS, STRIDES), truth, exclusive_items=True
+        Locations(loud_logits, quiet.boxes.detach(), POINTS, STRIDES),
+        truth,
+        exclusive_items=True,
+        lookalike_weight=1.0,
     )
     assert torch.equal(loud.total, quiet.terms.total.detach())
 
@@ -206,7 +209,9 @@ def test_single_class_data() -> None:
         torch.ones(1, len(POINTS), 1, dtype=torch.bool),
         NOWHERE,
     )
-    terms = detector_loss(Locations(logits, boxes, POINTS, STRIDES), truth, exclusive_items=True)
+    terms = detector_loss(
+        Locations(logits, boxes, POINTS, STRIDES), truth, exclusive_items=True, lookalike_weight=1.0
+    )
     terms.total.backward()
     assert logits.grad is not None
     assert logits.grad.all()
@@ -216,13 +221,16 @@ def test_the_map_of_the_unusual_learns_where_it_is_told_and_nowhere_else() -> No
     logits = torch.zeros(1, 2, 3, requires_grad=True)
     unusual = torch.tensor([[[1.0, 0.0, -1.0], [0.0, -1.0, 1.0]]])
     nowhere = torch.zeros(1, 6, dtype=torch.bool)
-    loss = anomaly_loss(logits, unusual, nowhere)
+    loss = anomaly_loss(logits, unusual, nowhere, lookalike_weight=1.0)
     loss.backward()
     assert logits.grad is not None
     assert torch.equal(torch.sign(logits.grad), torch.tensor([[[-1.0, 1.0, 0.0], [1.0, 0.0, -1.0]]]))
-    assert float(anomaly_loss(logits.detach(), torch.full((1, 2, 3), -1.0), nowhere)) == 0.0
+    assert (
+        float(anomaly_loss(logits.detach(), torch.full((1, 2, 3), -1.0), nowhere, lookalike_weight=1.0))
+        == 0.0
+    )
     right = torch.where(unusual > 0.5, 20.0, -20.0)
-    assert float(anomaly_loss(right, unusual, nowhere)) == pytest.approx(0.0, abs=1e-6)
+    assert float(anomaly_loss(right, unusual, nowhere, lookalike_weight=1.0)) == pytest.approx(0.0, abs=1e-6)
     one = torch.tensor(1.0)
     terms = with_anomaly(LossTerms(one, one, one, one, 0 * one), 2 * one)
     assert (float(terms.total), float(terms.anomaly)) == (3.0, 2.0)
@@ -236,7 +244,9 @@ def test_usual_cells_weigh_no_more_where_hardly_anything_is_unusual() -> None:
     usual = 999 * 0.75 * 0.25 * float(torch.log(torch.tensor(2.0)))
     expected = (usual + float(torch.log(torch.tensor(2.0)))) / 10.0
     nowhere = torch.zeros(1, 1000, dtype=torch.bool)
-    assert float(anomaly_loss(logits, unusual, nowhere)) == pytest.approx(expected, rel=1e-4)
+    assert float(anomaly_loss(logits, unusual, nowhere, lookalike_weight=1.0)) == pytest.approx(
+        expected, rel=1e-4
+    )
 
 
 def test_background_under_a_lookalike_weighs_more_and_nothing_else_does() -> None:

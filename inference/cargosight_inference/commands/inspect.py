@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping
@@ -14,6 +13,7 @@ from typing import get_args
 import cv2
 
 from cargosight_inference.arguments import path_argument
+from cargosight_inference.gallery.tables import absolute, read_table
 from cargosight_inference.inputs import STDIN, Input, check_arguments, expand
 from cargosight_inference.inspection import Decision, Inspection
 from cargosight_inference.inspector import MAX_PIXELS, Inspector, default_model
@@ -182,7 +182,7 @@ def run(arguments: argparse.Namespace) -> int:
             counts[inspection.decision] += 1
             undeclared += inspection.declared is None and inspection.error is None
             if inspection.path is not None:
-                unmatched.discard(os.path.abspath(inspection.path))  # noqa: PTH100 - as tables are searched
+                unmatched.discard(absolute(inspection.path))
             if writer is not None:
                 writer.write(inspection, scan, places.popleft())
             _report(inspection, progress, as_json=arguments.json)
@@ -237,8 +237,6 @@ def _declared(arguments: argparse.Namespace) -> str | Mapping[str, str] | None:
         UsageError: there is a gallery and nothing to compare with it, or the table is wrong.
     """
     if arguments.declared_table is not None:
-        from cargosight_inference.gallery.tables import read_table
-
         return {row.path: row.heading for row in read_table(arguments.declared_table)}
     if arguments.declared is None and arguments.gallery is not None:
         raise UsageError(

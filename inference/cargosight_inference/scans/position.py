@@ -14,7 +14,9 @@ if TYPE_CHECKING:  # an inspection of a bag goes without the radiograph room
 LENGTHS_M = {"20 ft": 6.058, "40 ft": 12.192, "45 ft": 13.716}
 _HEIGHT_M = 2.5  # inside a standard or high container, floor to roof, within 10 %
 _BY_PITCH, _BY_SHAPE = 0.95, 0.5  # the most that can be trusted: many consoles stretch the axis of motion
-_TOLERANCE = 0.15
+_PITCH_TOLERANCE, _SHAPE_TOLERANCE = 0.03, 0.15
+"""Share by which a length may differ from that of a kind: with a pitch a few columns at each end, and no more, since a
+rail wagon may be any length."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +65,14 @@ def container_length(radiograph: "Radiograph", container: "Container") -> Length
         return Length(None, None, 0.0)
     pitch = radiograph.scan.pixel_pitch_mm
     if pitch is not None:
-        metres, most = (x2 - x1) * pitch[0] / 1000.0, _BY_PITCH
+        metres, most, tolerance = (x2 - x1) * pitch[0] / 1000.0, _BY_PITCH, _PITCH_TOLERANCE
     else:
-        metres, most = (x2 - x1) / (y2 - y1) * _HEIGHT_M, _BY_SHAPE
+        metres, most, tolerance = (x2 - x1) / (y2 - y1) * _HEIGHT_M, _BY_SHAPE, _SHAPE_TOLERANCE
     name = min(LENGTHS_M, key=lambda each: abs(LENGTHS_M[each] - metres))
     error = abs(metres / LENGTHS_M[name] - 1.0)
-    if error > _TOLERANCE:
+    if error > tolerance:
         return Length(None, None, 0.0)
-    return Length(name, LENGTHS_M[name], most * container.confidence * (1.0 - error / _TOLERANCE))
+    return Length(name, LENGTHS_M[name], most * container.confidence * (1.0 - error / tolerance))
 
 
 def place_along(box: tuple[float, float, float, float], x: float, metres: float | None) -> Position:

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from cargosight_inference.preprocess import preprocess
 from cargosight_models.contract import InputContract
 from cargosight_models.errors import ConfigurationError
-from cargosight_models.geometry import BoolArray, FloatArray, IndexArray, clip_boxes
+from cargosight_models.geometry import FloatArray, IndexArray, clip_boxes, contains_points
 from cargosight_models.labels import LabelledRegions
 from cargosight_models.networks.head import STRIDES, location_grid
 from cargosight_training.augmentation.crops import CropRecipe
@@ -157,15 +157,8 @@ def _item(
         torch.from_numpy(class_ids),
         mask,
         torch.from_numpy(unusual),
-        torch.from_numpy(_inside_any(points, places)),
+        torch.from_numpy(contains_points(places, points).any(axis=0)),
     )
-
-
-def _inside_any(points: FloatArray, boxes: FloatArray) -> BoolArray:
-    """Whether points (A, 2) lie in one of some boxes (M, 4)."""
-    low, high = points[:, None] >= boxes[None, :, :2], points[:, None] <= boxes[None, :, 2:]
-    found: BoolArray = np.any(np.all(low & high, axis=2), axis=1)
-    return found
 
 
 def collate(items: list[Item]) -> Batch:

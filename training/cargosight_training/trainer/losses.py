@@ -54,7 +54,7 @@ def detector_loss(
     truth: Truth,
     *,
     exclusive_items: bool,
-    lookalike_weight: float = 1.0,
+    lookalike_weight: float,
     box_weight: float = 2.5,
     normaliser: float = 1.0,
 ) -> LossTerms:
@@ -96,9 +96,7 @@ def _weights(positive: Tensor, harmless: Tensor, lookalike_weight: float) -> Ten
     return 1.0 + (lookalike_weight - 1.0) * (harmless & ~positive)
 
 
-def anomaly_loss(
-    logits: Tensor, unusual: Tensor, harmless: Tensor, *, lookalike_weight: float = 1.0
-) -> Tensor:
+def anomaly_loss(logits: Tensor, unusual: Tensor, harmless: Tensor, *, lookalike_weight: float) -> Tensor:
     """Loss of the map of the unusual, as `varifocal`; cells below 0 are unknown and add nothing.
 
     Args:

@@ -59,9 +59,12 @@ def tables(figures: ProjectionFigures) -> list[Table]:
     """What the alarms cost, what is found, what is named, and the map by itself."""
     points = [point for point in figures.points if point.enough]
     by_rate = {f"{point.wanted_pfa:.0%}": point for point in points}
-    made = [_costs(by_rate), _found(by_rate), _named(by_rate)] if points else []
+    made = []
+    if points:
+        costs = _costs(by_rate, "alarms at a wanted rate of", "clean scans, cross-fitted")
+        made += [costs, _found(by_rate, " false alarms"), _named(by_rate)]
     if own := figures.own_points:
-        made += [_costs(own, "the model's own point"), _found(own, "")]
+        made += [_costs(own, "alarms at the model's own point", "clean scans"), _found(own, "")]
     return [*made, _maps(figures.maps)] if figures.maps else made
 
 
@@ -81,10 +84,10 @@ def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _costs(points: Mapping[str, AtPoint], at: str = "a wanted rate of") -> Table:
-    head = [f"alarms at {at}", *points]
+def _costs(points: Mapping[str, AtPoint], title: str, clean: str) -> Table:
+    head = [title, *points]
     rows = (
-        ("clean scans, cross-fitted" if at == "a wanted rate of" else "clean scans", "clean"),
+        (clean, "clean"),
         ("clean scans, for a known class", "clean_items"),
         ("the clean scans into which nothing is projected", "nothing_clean"),
         ("the same with nothing projected", "nothing"),
@@ -96,7 +99,7 @@ def _costs(points: Mapping[str, AtPoint], at: str = "a wanted rate of") -> Table
     )
 
 
-def _found(points: Mapping[str, AtPoint], what: str = " false alarms") -> Table:
+def _found(points: Mapping[str, AtPoint], what: str) -> Table:
     head = ["threats found", *(f"at {name}{what}" for name in points)]
     return _table(
         head,
