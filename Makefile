@@ -42,7 +42,7 @@ demo: $(DEMO)/package
 $(VENV)/dependencies: pyproject.toml
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install $(PIP_QUIET) --editable '.[train,dev]'
+	$(VENV)/bin/python -m pip install $(PIP_QUIET) --editable '.[train,service,postgres,dev]'
 	touch $@
 
 test: $(VENV)/dependencies

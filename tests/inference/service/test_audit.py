@@ -1,0 +1,142 @@
+"""The audit chain: whatever is changed, taken out or moved shows."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, text
+
+from cargosight_inference.service.database.engine import Database
+from cargosight_inference.service.records import accounts, audit
+from tests.made.databases import KINDS, made_database
+
+
+@pytest.fixture(params=KINDS)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    with made_database(request.param, tmp_path) as made:
+        with made.writing() as connection:
+            for number in range(6):
+                audit.append(
+                    connection,
+                    actor="olga",
+                    action="view",
+                    lane="lane-1",
+                    scan=number % 2,
+                    detail={"number": number, "note": "ключ ✓"},
+                )
+        yield made
+
+
+def tamper(database: Database, *statements: str) -> audit.Verification:
+    """Do what somebody with the database in hand could do, past its triggers."""
+    with database.writing() as connection:
+        _without_triggers(connection)
+        for statement in statements:
+            connection.execute(text(statement))
+    with database.reading() as connection:
+        return audit.verify(connection)
+
+
+def _without_triggers(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        connection.execute(text("DROP TRIGGER audit_is_append_only_UPDATE"))
+        connection.execute(text("DROP TRIGGER audit_is_append_only_DELETE"))
+    else:
+        connection.execute(text("DROP TRIGGER audit_is_append_only ON audit"))
+
+
+def test_an_untouched_chain_is_intact(database: Database) -> None:
+    with database.reading() as connection:
+        found = audit.verify(connection)
+        records = list(audit.records(connection))
+    assert found.intact and found.count == 6
+    assert found.head == (6, records[-1].hash)
+    assert records[0].previous == audit.FIRST
+    assert [record.previous for record in records[1:]] == [record.hash for record in records[:-1]]
+    assert records[3].detail == {"number": 3, "note": "ключ ✓"}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("UPDATE audit SET actor = 'ivan' WHERE seq = 3", "record 3 (view by ivan"),
+        ("UPDATE audit SET detail = '{}' WHERE seq = 1", "record 1 (view"),
+        ("UPDATE audit SET at = '2020-01-01T00:00:00.000000Z' WHERE seq = 6", "record 6"),
+        ("UPDATE audit SET scan_id = NULL WHERE seq = 2", "record 2"),
+        ("DELETE FROM audit WHERE seq = 1", "record 1 is missing"),
+        ("DELETE FROM audit WHERE seq IN (3, 4)", "records 3 to 4 are missing"),
+        ("UPDATE audit SET hash = previous WHERE seq = 4", "record 4"),
+    ],
+)
+def test_a_changed_or_missing_record_is_found(database: Database, change: str, words: str) -> None:
+    found = tamper(database, change)
+    assert not found.intact
+    assert words in " ".join(found.problems)
+
+
+def test_two_records_that_changed_places_are_found(database: Database) -> None:
+    found = tamper(
+        database,
+        "UPDATE audit SET seq = 99 WHERE seq = 2",
+        "UPDATE audit SET seq = 2 WHERE seq = 3",
+        "UPDATE audit SET seq = 3 WHERE seq = 99",
+    )
+    assert "order" in " ".join(found.problems)
+
+
+def test_a_chain_that_was_made_anew_does_not_have_the_hash_that_was_written_down(database: Database) -> None:
+    with database.reading() as connection:
+        written_down = audit.verify(connection).head
+        assert audit.verify(connection, expected=written_down).intact
+    tamper(database, "DELETE FROM audit")
+    with database.writing() as connection:
+        for _ in range(6):
+            audit.append(connection, actor="olga", action="view")
+    with database.reading() as connection:
+        assert audit.verify(connection).intact
+        found = audit.verify(connection, expected=written_down)
+    assert "made anew" in found.problems[0]
+
+
+def test_records_cut_from_the_end_show_by_what_they_told_of(database: Database) -> None:
+    with database.writing() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO scan (id, lane, sha256, name, size, stored, source, received_by, received_at, state, "
+                "priority, to_inspect, overdue, attempts, has_picture) VALUES (1, 'lane-1', 'a', 'n', 1, 's', "
+                "'http', 'x', '2026', 'cleared', 5, :no, :no, 0, :no)"
+            ),
+            {"no": False},
+        )
+        moment = "2999-01-01T00:00:00.000000Z"
+        connection.execute(
+            text(
+                "INSERT INTO decision (scan_id, kind, decision, reason, note, made_by, made_at, request_id) VALUES "
+                "(1, 'decision', 'clear', '', '', 'olga', :moment, 'r')"
+            ),
+            {"moment": moment},
+        )
+    with database.reading() as connection:
+        found = audit.verify(connection)
+    assert "1 decisions are younger" in found.problems[0]
+
+
+def test_a_scan_has_its_own_story(database: Database) -> None:
+    with database.reading() as connection:
+        assert [record.seq for record in audit.records(connection, scan=1)] == [2, 4, 6]
+        assert [record.seq for record in audit.records(connection, after=4)] == [5, 6]
+        assert [record.seq for record in audit.records(connection, limit=2)] == [1, 2]
+
+
+def test_signing_in_and_accounts_leave_records_without_passwords(database: Database) -> None:
+    moment = datetime.now(UTC)
+    with database.writing() as connection:
+        password = accounts.ensure_administrator(connection, moment)
+        assert password is not None
+        account = accounts.checked(connection, "admin", password)
+        assert account is not None
+        accounts.sign_in(connection, account, moment, 1.0)
+        told = [record.to_dict() for record in audit.records(connection, after=6)]
+    assert [each["action"] for each in told] == ["account.created", "login"]
+    assert password not in str(told)
