@@ -1,5 +1,7 @@
 """The exception tree. Every message says what was found, what was expected and what to do."""
 
+from typing import Literal
+
 
 class CargosightError(Exception):
     """Base of every error that cargosight raises on purpose; the command line turns it into one sentence."""
@@ -31,6 +33,37 @@ class ConfigurationError(CargosightError):
 
 class ExportError(CargosightError):
     """A graph could not be written, or does not compute what its network computes."""
+
+
+class EngineError(CargosightError):
+    """A model with its settings cannot be put to work in a service, or fails at it; those at work are not touched."""
+
+
+class WorkerDied(CargosightError):  # noqa: N818 - what happened, not what was wrong
+    """A worker process ended before it answered, or was ended; the next call starts another.
+
+    Attributes:
+        how: `signal` or `exit` when it died of itself, `timeout` when it was ended for taking too long, `closed` when
+            its owner did not want it any more.
+    """
+
+    def __init__(self, sentence: str, how: Literal["signal", "exit", "timeout", "closed"] = "exit") -> None:
+        """Say what happened.
+
+        Args:
+            sentence: the message.
+            how: in a word.
+        """
+        super().__init__(sentence)
+        self.how = how
+
+
+class UnreadablePicture(ScanError):  # noqa: N818
+    """A scan has no picture, since its file cannot be read."""
+
+
+class NoSuchTile(UsageError):  # noqa: N818
+    """A picture, a level of it, or a place on that level does not exist."""
 
 
 class MissingExtraError(CargosightError):

@@ -216,7 +216,11 @@ def _announcing(width: int, height: int) -> Iterator[Hostile]:
 
 
 def _real_bomb() -> Hostile:
-    """A well-formed PNG of a few megabytes that would unpack to 3.6 GB of zeros.
+    return Hostile("a well-formed bomb", real_bomb_bytes(), readable=False)
+
+
+def real_bomb_bytes() -> bytes:
+    """Return a well-formed PNG of a few megabytes that would unpack to 3.6 GB of zeros.
 
     A deflate block that ends in a full flush stands for itself, so that one can be repeated.
     """
@@ -227,5 +231,4 @@ def _real_bomb() -> Hostile:
     rows = b"\x78\xda" + block * blocks + b"\x03\0" + checksum
     assert zlib.decompressobj().decompress(rows, 10_000) == bytes(10_000)
     empty = scans.png_chunk(b"IDAT", zlib.compress(b""))
-    whole = scans.png_bytes(side, side, b"").replace(empty, scans.png_chunk(b"IDAT", rows))
-    return Hostile("a well-formed bomb", whole, readable=False)
+    return scans.png_bytes(side, side, b"").replace(empty, scans.png_chunk(b"IDAT", rows))

@@ -29,6 +29,7 @@ from cargosight_inference.benchmark.processes import (
     rival_is_installed,
 )
 from cargosight_inference.benchmark.projection import ProjectionTime, measure_projection
+from cargosight_inference.benchmark.service_load import ServiceLoad, measure_service
 from cargosight_inference.inputs import check_arguments, expand
 from cargosight_inference.inspector import Inspector, default_model
 from cargosight_inference.scans.readers import read_scan
@@ -43,8 +44,11 @@ FLAT_MB = 5.0
 """Growth that still counts as flat: the allocator's arenas move by a few MB."""
 
 _PARTS = ("overhead", "start", "memory", "rival", "projection", "large-scan")
+_BY_NAME = ("service",)
+"""Measured only where they are named: they take minutes."""
 _THRESHOLD = 0.3
 _MOST_IMAGES = 64
+_MOST_MINUTES = 1440.0
 
 _EPILOG = f"""\
 overhead    CPU-time of the whole pipeline beside bare cv2.imdecode, cv2.resize and session.run, in turns in
@@ -58,6 +62,9 @@ large-scan  a made cargo scan of 4,000 x 1,200 in 8-bit grey, and one of two ene
             beside decoding and session.run on the same tiles, seconds, and the peak memory of a process that also
             writes the overlay; of a model that covers cargo scans with tiles. The targets are {RATIO_TARGET} and
             {LARGE_PEAK_TARGET_MB:.0f} MB
+service     only where it is named: `cargosight serve` in a process of its own, to which 50 made scans a minute are
+            sent for --minutes, with ten consoles connected: what was lost, seconds from upload to event, and memory of
+            service and workers together
 
 Times and memory depend on the machine, ratios hardly. Targets are reported, the exit code does not follow
 them."""
@@ -76,6 +83,7 @@ class Report:
     rival: Start | None = None
     projection: ProjectionTime | None = None
     large_scans: tuple[LargeScan, ...] | None = None
+    service: ServiceLoad | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -91,13 +99,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", metavar="NAME|FILE.onnx", help="model by catalog name or file (default: baggage)"
     )
-    parser.add_argument("--only", action="append", choices=_PARTS, help="measure this part; may be repeated")
+    parser.add_argument(
+        "--only", action="append", choices=_PARTS + _BY_NAME, help="measure this part; may be repeated"
+    )
     parser.add_argument(
         "--rounds", type=int, default=7, metavar="N", help="rounds of overhead and projection (default: 7)"
     )
     parser.add_argument("--starts", type=int, default=5, metavar="N", help="fresh processes (default: 5)")
     parser.add_argument(
         "--scans", type=int, default=1000, metavar="N", help="scans of the stream (default: 1000)"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=5.0, metavar="N", help="of the service's load (default: 5)"
     )
     parser.add_argument(
         "--rival-weights",
@@ -113,6 +126,10 @@ def run(arguments: argparse.Namespace) -> int:
     for name in ("rounds", "starts", "scans"):
         if getattr(arguments, name) < 1:
             raise UsageError(f"--{name} is {getattr(arguments, name)}; expected 1 or more")
+    if not 0.0 < arguments.minutes <= _MOST_MINUTES:
+        raise UsageError(
+            f"--minutes is {arguments.minutes:g}; expected more than 0 and at most {_MOST_MINUTES:g}"
+        )
     cv2.setNumThreads(1)
     check_arguments(arguments.images)
     with TemporaryDirectory(prefix="cargosight-bench-") as folder:
@@ -162,8 +179,9 @@ def _measure(arguments: argparse.Namespace, paths: Sequence[Path], notes: list[s
         "rival": lambda: measure_rival(paths, arguments.starts, arguments.rival_weights),
         "projection": lambda: measure_projection(arguments.rounds),
         "large-scan": lambda: measure_large_scans(inspector, folder, arguments.rounds),
+        "service": lambda: measure_service(folder, minutes=arguments.minutes, lane={"model": path}),
     }
-    for part in _PARTS:
+    for part in _PARTS + _BY_NAME:
         if part not in parts:
             continue
         if part == "rival" and not rival_is_installed():
@@ -212,7 +230,20 @@ def _lines(report: Report) -> list[str]:
         ]
     for scan in report.large_scans or ():
         lines += _large_scan_lines(scan)
+    if report.service is not None:
+        lines += _service_lines(report.service)
     return lines + [f"note        {note}" for note in report.notes]
+
+
+def _service_lines(found: ServiceLoad) -> list[str]:
+    return [
+        f"service     {found.scans} scans in {found.seconds:.0f} s, {found.clients} consoles: {found.refused} refused, "
+        f"{found.lost} lost, {found.missed} events missed",
+        f"            seconds from upload to event: median {found.event_p50:.2f}, p95 {found.event_p95:.2f}, "
+        f"longest {found.event_max:.2f}",
+        f"            memory of service and workers: {found.memory_first_mb:.0f} MB in the second quarter, "
+        f"{found.memory_last_mb:.0f} MB in the last",
+    ]
 
 
 def _large_scan_lines(found: LargeScan) -> list[str]:

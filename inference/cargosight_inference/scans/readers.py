@@ -107,6 +107,7 @@ class _Meaning:
     polarity: Polarity
     assumptions: tuple[str, ...]
     markings: npt.NDArray[np.bool_] | None = None
+    air_level: float | None = None
 
 
 _DEFAULTS = ReadOptions()
@@ -154,6 +155,7 @@ def read_scan_bytes(data: bytes, options: ReadOptions = _DEFAULTS, path: str | N
         markings=meaning.markings,
         polarity_given=options.polarity is not None,
         pixel_pitch_mm=options.pixel_pitch_mm,
+        air_level=meaning.air_level,
     )
 
 
@@ -273,7 +275,9 @@ def _from_counts(
         # A bag's scanner sees so many photons that the texture of its contents outweighs their noise.
         by_noise=options.subject != "baggage",
     )
-    return _Meaning(found.pixels, "transmission", found.polarity, notes + found.assumptions)
+    return _Meaning(
+        found.pixels, "transmission", found.polarity, notes + found.assumptions, air_level=found.air_level
+    )
 
 
 def _from_display(

@@ -30,6 +30,8 @@ class Scan:
         energies_mv: one for each channel of a transmission scan, None when unknown.
         polarity: of the source: `air_bright` or `air_dark`. Transmission pixels are always air bright; an
             8-bit scan is kept as it came.
+        air_level: counts in air of the more penetrating channel, as given or as the reader found it; after inversion of
+            a source with dark air. None of what did not come as counts.
         polarity_given: whether the caller said the polarity, so that nobody looks for another.
         decode_scale: scan pixels per file pixel, 1.0 unless the file was decoded at reduced size; in (0, 1].
         assumptions: what the reader had to assume, one sentence each.
@@ -49,6 +51,7 @@ class Scan:
     assumptions: tuple[str, ...] = ()
     markings: npt.NDArray[np.bool_] | None = None
     polarity_given: bool = False
+    air_level: float | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
@@ -69,6 +72,8 @@ class Scan:
             raise ValueError(
                 f"a scan's pixel pitch is {self.pixel_pitch_mm}; expected two positive numbers in mm"
             )
+        if self.air_level is not None and not (math.isfinite(self.air_level) and self.air_level > 0.0):
+            raise ValueError(f"a scan's air level is {self.air_level}; expected counts above 0, or None")
         _check_pixels(self.pixels, self.kind)
         if self.energies_mv is not None and (
             self.kind != "transmission" or len(self.energies_mv) != self.pixels.shape[2]

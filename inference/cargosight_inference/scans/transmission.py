@@ -30,11 +30,13 @@ class Calibrated:
     Attributes:
         pixels: (H, W, C) float32 in [0, 1], 1 for air.
         polarity: of the counts.
+        air_level: counts in air of the first channel, as given or found.
         assumptions: one sentence each.
     """
 
     pixels: npt.NDArray[np.float32]
     polarity: Polarity
+    air_level: float
     assumptions: tuple[str, ...]
 
 
@@ -70,6 +72,7 @@ def counts_to_transmission(
     # One channel lies behind the other: whoever measures one of them reads no more than that one.
     planes = np.empty((len(channels), height, width), dtype=np.float32)
     pixels = planes.transpose(1, 2, 0)
+    levels: list[float] = []
     for index, raw in enumerate(channels):
         counts = raw
         if polarity == "air_dark":
@@ -83,13 +86,14 @@ def counts_to_transmission(
             level = air_level
             _check_level(counts, level)
             notes.append(f"air level of channel {index} as given, {level:g} counts{_doubt(counts, level)}")
+        levels.append(level)
         plane = planes[index]
         np.copyto(plane, counts)  # a third of the time of multiplying from one type into the other
         np.multiply(plane, np.float32(1.0 / level), out=plane)
         np.minimum(plane, np.float32(1.0), out=plane)
     if len(channels) == 2:
         notes.extend(_order_doubted(planes))
-    return Calibrated(pixels, polarity, tuple(notes))
+    return Calibrated(pixels, polarity, levels[0], tuple(notes))
 
 
 def _check_level(counts: npt.NDArray[np.uint16], level: float) -> None:

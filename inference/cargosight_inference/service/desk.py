@@ -90,7 +90,7 @@ class Desk:
             _LOG.info("database migrated", extra={"backup": backup.name})
         self.storage = Storage(data, least_free_mb=settings.least_free_mb)
         self.storage.remove_parts()
-        self.storage.orphans(self._named)
+        self._remove_orphans()
         self.register = ScanRecords(self.database, settings)
         self.engines = LaneEngines(settings, self.database)
         self.engines.restore()
@@ -135,6 +135,14 @@ class Desk:
         watch.start()
         self.folders.append(watch)
         stack.callback(watch.stop)
+
+    def _remove_orphans(self) -> None:
+        orphans = self.storage.orphans(self._named)
+        if orphans.found > orphans.removed:
+            kept = {"found": orphans.found, "removed": orphans.removed}
+            _LOG.warning(
+                "stored scans that no record names are kept: is this the right database?", extra=kept
+            )
 
     def _start_clock(self, stack: ExitStack) -> None:
         clock = Thread(target=self._watch_the_clock, name="cargosight-clock", daemon=True)
@@ -232,6 +240,10 @@ class Desk:
             for name, each in self.engines.all().items()
             if each.facts is None
         ]
+        for watch in self.folders:
+            problem = watch.problem if watch.alive else "its folder is watched no more; restart the service"
+            if problem is not None:
+                found.append(f"lane {watch.lane}: {problem}")
         try:
             with self.database.reading() as connection:
                 events.span(connection)
