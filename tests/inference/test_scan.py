@@ -82,6 +82,8 @@ def test_transmission_is_between_opaque_and_air(value):
         ({"pixel_pitch_mm": (1.0, 0.0)}, "pixel pitch"),
         ({"pixel_pitch_mm": (1.0, float("nan"))}, "pixel pitch"),
         ({"energies_mv": (6.0,)}, "energies"),
+        ({"air_level": 0.0}, "air level"),
+        ({"air_level": float("nan")}, "air level"),
     ],
 )
 def test_refuses_facts(changes, message):

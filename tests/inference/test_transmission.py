@@ -63,6 +63,19 @@ class TestCounts:
         wanted = scans.counts()[:, :, 0].astype(np.float64) / 60_000
         np.testing.assert_allclose(found.pixels[:, :, 0], np.minimum(wanted, 1), atol=1e-6)
 
+    def test_the_air_level_of_the_first_channel_goes_with_the_scan(self):
+        made = scans.counts(air=50_000.0)
+        made[:, :, 1] //= 2
+        found = read_scan_bytes(scans.npy_bytes(made))
+        assert found.air_level == pytest.approx(50_000, rel=0.01)
+        assert f"air level of channel 0 estimated at {found.air_level:.0f} counts" in found.assumptions
+        given = read_scan_bytes(scans.npy_bytes(made), ReadOptions(air_level=48_000.0))
+        assert given.air_level == 48_000.0
+        turned = read_scan_bytes(scans.npy_bytes(65_535 - made), ReadOptions(polarity="air_dark"))
+        assert turned.air_level == pytest.approx(50_000, rel=0.01)
+        for name in ("npy transmission", "jpeg", "png grey"):
+            assert read_scan_bytes(scans.encoded(name)).air_level is None
+
     @pytest.mark.parametrize("bits", [12, 16])
     def test_dark_air_is_found_and_turned_over(self, bits):
         full = 2**bits - 1

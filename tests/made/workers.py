@@ -1,78 +1,91 @@
-"""Workers without a process, for tests of what stands around them."""
+"""Workers at work on made bags, and workers in trouble."""
 
-from collections.abc import Mapping
+import os
+import threading
+import time
+from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
-from typing import Any, ClassVar
 
-from cargosight_inference.service.engines import Engine, EngineFacts
-from cargosight_models.errors import EngineError, UnreadablePicture, WorkerDied
-from tests.made.records import result
+import psutil
 
-DESCRIPTION = {"width": 40, "height": 30, "kind": "display_grey", "brightest": 0.9, "air_level": None}
+from cargosight_inference.service.engines import Engine
+from cargosight_inference.service.worker import WorkerProcess
+from cargosight_models.errors import WorkerDied
+from tests.made.models import DARK, make_blob_model, write_blobs
 
-
-class MadeWorker:
-    """Answers as a worker would, by the name of the scan.
-
-    `gun…` has a gun; `kills…` ends the worker; `picture-kills…` ends it while the picture is made; `broken…` has no
-    picture. Engines whose model is called `bad…` do not load. Inspections wait for `go`.
-
-    Attributes:
-        go: inspections wait for it; set at first.
-        inspected: names in the order in which they were inspected, of all workers.
-    """
-
-    go: ClassVar[Event] = Event()
-    inspected: ClassVar[list[str]] = []
-
-    def __init__(self, *, memory_mb: int | None = None) -> None:
-        self.engines: set[Engine] = set()
-        self.closed = Event()
-
-    def close(self) -> None:
-        self.closed.set()
-
-    def load(self, engine: Engine, golden: Path | None = None, expect: str | None = None) -> EngineFacts:
-        if engine.model.startswith("bad"):
-            raise EngineError(f"the model {engine.model} is damaged")
-        self.engines.add(engine)
-        point = engine.operating_point or "pfa=0.05"
-        return facts(model=engine.model, operating_point=point)
-
-    def drop(self, engine: Engine) -> None:
-        self.engines.discard(engine)
-
-    def inspect(self, engine: Engine, path: Path, *, name: str, **_: Any) -> dict[str, Any]:
-        assert engine in self.engines
-        while not self.go.wait(0.01):
-            if self.closed.is_set():
-                raise WorkerDied("the worker was closed", "closed")
-        if name.startswith("kills"):
-            raise WorkerDied("the worker was ended by SIGSEGV", "signal")
-        self.inspected.append(name)
-        findings = [("gun", 0.9)] if name.startswith("gun") else []
-        made = facts(model=engine.model, operating_point=engine.operating_point or "pfa=0.05")
-        return result(*findings, fingerprint=made.fingerprint, point=made.operating_point)
-
-    def picture(self, path: Path, **_: Any) -> Mapping[str, Any]:
-        content = path.read_bytes()
-        if b"broken" in content:
-            raise UnreadablePicture("the file is damaged")
-        if b"picture-kills" in content:
-            raise WorkerDied("the worker was ended by SIGSEGV", "signal")
-        return DESCRIPTION
+LONG = 60.0
+"""Seconds: a failure, never a wait."""
 
 
-def facts(*, model: str = "baggage", operating_point: str = "pfa=0.05") -> EngineFacts:
-    """Return what a made worker says of an engine."""
-    return EngineFacts(
-        model=model,
-        fingerprint=(model.encode().hex() * 64)[:64],
-        operating_point=operating_point,
-        thresholds={"gun": 0.5},
-        precision="fp32",
-        classes=("gun",),
-        policy={},
-        golden={"scan": "made"},
-    )
+def blob_engine(folder: Path) -> Engine:
+    """Write the blob model and return an engine of it."""
+    return Engine(subject="baggage", model=str(make_blob_model(folder / "blobs.onnx")), threshold=0.5)
+
+
+def dark_bag(folder: Path) -> Path:
+    """Write a bag that the blob model refers, as the service keeps it: the file's name says nothing."""
+    return write_blobs(folder / "bag.png", (64, 32, DARK)).rename(folder / "0123abc")
+
+
+def inspect(worker: WorkerProcess, engine: Engine, path: Path, **changes):
+    return worker.inspect(engine, path, **{"name": "lane/bag.png", "timeout_s": LONG} | changes)
+
+
+def wait_until(condition, what: str):
+    end = time.monotonic() + LONG
+    while not (found := condition()):
+        assert time.monotonic() < end, f"waited in vain for {what}"
+        time.sleep(0.01)
+    return found
+
+
+def has_ended(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def without_times(found: dict) -> dict:
+    return {name: value for name, value in found.items() if name != "timings_ms"}
+
+
+@contextmanager
+def stuck(worker: WorkerProcess, engine: Engine, folder: Path, **options):
+    """While the block runs, a call in another thread waits for a pipe that gives nothing; yields what it raises."""
+    pipe = folder / "policy.yaml"
+    os.mkfifo(pipe)
+    waiting = Engine(subject="baggage", model=engine.model, threshold=0.5, policy=str(pipe))
+    raised: list[Exception] = []
+
+    def call() -> None:
+        try:
+            worker.load(waiting, **options)
+        except (WorkerDied, RuntimeError) as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    end = wait_until(lambda: reading_end(pipe), "the worker to read")
+    try:
+        yield raised
+    finally:
+        os.close(end)
+        thread.join(LONG)
+        assert not thread.is_alive()
+
+
+def reading_end(pipe: Path) -> int | None:
+    """Open a pipe for writing, as soon as somebody reads from it."""
+    try:
+        return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
+
+
+def picture(worker: WorkerProcess, path: Path, folder: Path, **changes):
+    options = {
+        "subject": "baggage",
+        "max_pixels": 10**6,
+        "air_level": None,
+        "polarity": None,
+        "timeout_s": LONG,
+    }
+    return worker.picture(path, folder=folder, **options | {"pixel_pitch_mm": (1.0, 2.0)} | changes)

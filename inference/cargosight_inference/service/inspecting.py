@@ -29,7 +29,7 @@ from cargosight_inference.service.records import inspections, scans
 from cargosight_inference.service.settings import LaneSettings, ServiceSettings
 from cargosight_inference.service.unreadable import unreadable_result
 from cargosight_inference.service.worker import WorkerProcess
-from cargosight_models.errors import EngineError, WorkerDied
+from cargosight_models.errors import EngineError, UsageError, WorkerDied
 
 _LOG = logging.getLogger("cargosight.service.inspecting")
 MOST_ATTEMPTS = 2
@@ -226,7 +226,7 @@ class _InspectingThread(Thread):
                     _LOG.error("model not loaded", extra={"lane": name, "reason": str(error)})
                     self._office.engines.failed(each.engine, str(error))
             else:
-                self._office.engines.loaded(each.engine, facts)
+                self._office.engines.loaded(name, each.engine, facts)
                 self._office.measuring.model_loaded(name, facts)
                 _LOG.info("model loaded", extra={"lane": name, "model": facts.model})
                 self._inspecting.wake()
@@ -268,16 +268,43 @@ class _InspectingThread(Thread):
         return True
 
     def _inspect(self, row: Row[Any]) -> None:
-        office, stop = self._office, self._inspecting.stopping
-        found = office.engines.of(row.lane)
-        if found.facts is None:
+        found = self._office.engines.of(row.lane)
+        if found.facts is None or not self._has(found.engine, found.facts, row.lane):
             return
         maps = _maps_name(row.id, found.facts)
+        result = self._result(row, found.engine, found.facts, maps)
+        if result is not None:
+            self._record(row, result, maps if result["maps"] else None)
+
+    def _has(self, engine: Engine, facts: EngineFacts, lane: str) -> bool:
+        """Return whether the worker has an engine, as all others have it; a lane whose model it cannot have waits."""
+        if engine in self._loaded and engine not in self.worker.lost:
+            return True
         try:
-            if found.engine not in self._loaded:
-                self.load(found.engine, office.settings.lane(row.lane))
-            result: Mapping[str, Any] = self.worker.inspect(
-                found.engine,
+            if self.load(engine, self._office.settings.lane(lane)) == facts:
+                return True
+            problem = (
+                f"the model file of {facts.model} is another than when it was loaded; choose the model anew"
+            )
+            self.drop(engine)
+        except EngineError as error:
+            problem = str(error)
+        if not self._inspecting.stopping.is_set():
+            _LOG.error("model lost", extra={"lane": lane, "reason": problem})
+            self._tried = monotonic()
+            self._office.engines.failed(engine, problem)
+            self._office.measuring.metrics.model_missing(lane)
+        return False
+
+    def _result(
+        self, row: Row[Any], engine: Engine, facts: EngineFacts, maps: str
+    ) -> Mapping[str, Any] | None:
+        """Return what the worker says of a scan; None where the scan has to wait for another try."""
+        office, stop = self._office, self._inspecting.stopping
+        about = {"lane": row.lane, "scan": row.id}
+        try:
+            return self.worker.inspect(
+                engine,
                 office.settings.data / row.stored,
                 name=row.name,
                 declared=row.heading,
@@ -286,24 +313,36 @@ class _InspectingThread(Thread):
             )
         except WorkerDied as error:
             if stop.is_set():
-                return
-            _LOG.error("worker lost", extra={"lane": row.lane, "scan": row.id, "reason": str(error)})
+                return None
+            _LOG.error("worker lost", extra={**about, "reason": str(error)})
             office.measuring.metrics.worker_died("inspection")
             if row.attempts + 1 < MOST_ATTEMPTS:
                 office.until_recorded(stop, lambda: scans.note_attempt(office.database, row.id))
-                return
+                return None
             sentence = (
                 f"the inspection ended without a result {MOST_ATTEMPTS} times ({error}); look at it by hand"
             )
-            result = unreadable_result(row, found.engine, found.facts, sentence)
+            return unreadable_result(row, engine, facts, sentence)
         except OSError as error:  # the disk took no maps; the scan waits, and with it the queue
-            _LOG.error("maps not written", extra={"lane": row.lane, "scan": row.id, "reason": str(error)})
+            _LOG.error("maps not written", extra={**about, "reason": str(error)})
             stop.wait(_FULL_DISK_SECONDS)
-            return
-        except EngineError as error:
-            _LOG.error("not inspected", extra={"lane": row.lane, "scan": row.id, "reason": str(error)})
-            result = unreadable_result(row, found.engine, found.facts, str(error))
-        self._record(row, result, maps if result.get("maps") else None)
+            sentence = None
+        except (EngineError, UsageError) as error:
+            _LOG.error("not inspected", extra={**about, "reason": str(error)})
+            sentence = None if engine in self.worker.lost else str(error)
+        return None if sentence is None else unreadable_result(row, engine, facts, sentence)
+
+    def _lost_worker(self, row: Row[Any], error: WorkerDied) -> str | None:
+        """Count that a scan took the worker with it; return the sentence once it was too often."""
+        office, stop = self._office, self._inspecting.stopping
+        if stop.is_set():
+            return None
+        _LOG.error("worker lost", extra={"lane": row.lane, "scan": row.id, "reason": str(error)})
+        office.measuring.metrics.worker_died("inspection")
+        if row.attempts + 1 < MOST_ATTEMPTS:
+            office.until_recorded(stop, lambda: scans.note_attempt(office.database, row.id))
+            return None
+        return f"the inspection ended without a result {MOST_ATTEMPTS} times ({error}); look at it by hand"
 
     def _record(self, row: Row[Any], result: Mapping[str, Any], maps: str | None) -> None:
         office = self._office

@@ -82,9 +82,17 @@ class LaneEngines:
         """Return the lanes whose scans can be inspected."""
         return [name for name, each in self.all().items() if each.facts is not None]
 
-    def loaded(self, engine: Engine, facts: EngineFacts) -> None:
-        """Note that an engine was loaded and passed its checks."""
-        self._note(LaneEngine(engine=engine, facts=facts))
+    def loaded(self, lane: str, engine: Engine, facts: EngineFacts) -> None:
+        """Note that an engine was loaded for a lane and passed its checks.
+
+        The audit chain has it, too: the file of a model may be another than at the last start.
+        """
+        after = LaneEngine(engine=engine, facts=facts)
+        with self._database.writing() as connection:
+            audit.append(
+                connection, actor="service", action="model.loaded", lane=lane, detail={"model": _told(after)}
+            )
+        self._note(after)
 
     def failed(self, engine: Engine, problem: str) -> None:
         """Note that an engine could not be loaded."""

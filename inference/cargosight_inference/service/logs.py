@@ -25,7 +25,6 @@ _OURS = (
     "uvicorn",
     "uvicorn.error",
     "uvicorn.access",
-    "alembic",
 )
 _LONGEST = 4_000
 """Letters of a text; of a longer one both ends are logged."""

@@ -111,8 +111,9 @@ class ServiceSettings(_Part):
     """Processes that inspect, besides the one that makes the pictures."""
     threads: Threads = 1
     """Of each worker's network."""
-    worker_memory_mb: Annotated[int, Field(ge=512)] | None = None
-    """A worker that wants more gives the scan up; default: no limit."""
+    worker_memory_mb: Annotated[int, Field(ge=1024)] | None = None
+    """Address space of a worker; one that wants more gives the scan up. Both bundled models take 700 by themselves.
+    Default: no limit."""
     inspection_timeout_seconds: Annotated[float, Field(ge=1.0, le=3600.0)] = 120.0
     """A worker that takes longer over one scan is ended, and the scan is unreadable at its second try."""
     max_upload_mb: Annotated[int, Field(ge=1, le=16_384)] = 512

@@ -19,7 +19,7 @@ from cargosight_inference.service.settings import LaneSettings, ServiceSettings
 from cargosight_models.errors import EngineError, UsageError
 from tests.made import scans as made_scans
 from tests.made.models import blob_contract, make_blob_model
-from tests.made.workers import MadeWorker
+from tests.made.worker_doubles import MadeWorker
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -138,6 +138,27 @@ def test_a_scan_that_takes_the_worker_with_it_twice_is_unreadable(tmp_path: Path
         assert "SIGSEGV" in found["reasons"][0]
         until(lambda: shown(desk, after))
         assert b'cargosight_worker_deaths_total{role="inspection"} 2.0' in desk.render_metrics()
+
+
+@pytest.mark.usefixtures("made_workers")
+def test_a_worker_that_lost_its_model_has_it_checked_anew(tmp_path: Path) -> None:
+    with Desk(settings_of(tmp_path, workers=1)) as desk:
+        lost, after = send(desk, "forgets.png"), send(desk, "gun.png")
+        assert until(lambda: shown(desk, lost))["advice"] == "unreadable"
+        assert until(lambda: shown(desk, after))["advice"] == "refer"
+        assert desk.problems() == []
+
+
+def test_a_model_file_that_was_replaced_keeps_the_scans_waiting(
+    tmp_path: Path, made_workers: type[MadeWorker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Desk(settings_of(tmp_path, workers=1)) as desk:
+        until(lambda: desk.problems() == [])
+        monkeypatch.setattr("tests.made.worker_doubles.fingerprint_of", lambda model: "0" * 64)
+        first = send(desk, "forgets.png")
+        until(lambda: desk.problems() != [])
+        assert "is another than when it was loaded" in desk.problems()[0]
+        assert summary(desk, first)["advice"] is None
 
 
 @pytest.mark.usefixtures("made_workers")

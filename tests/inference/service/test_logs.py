@@ -22,7 +22,6 @@ OURS = (
     "uvicorn",
     "uvicorn.error",
     "uvicorn.access",
-    "alembic",
 )
 
 
