@@ -8,7 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -47,6 +47,15 @@ def service_of(folder: Path, lane: dict[str, Any], **settings: Any) -> RunningSe
     return RunningService(folder, {"lanes": [lane], "least_free_mb": 0, **settings})
 
 
+@contextmanager
+def running(
+    folder: Path, lane: dict[str, Any], *, ready: bool = True, **settings: Any
+) -> Iterator[RunningService]:
+    with service_of(folder, lane, **settings) as service:
+        service.start(ready=ready)
+        yield service
+
+
 class Sender(Thread):
     """Sends scan after scan, over and over until each was accepted, through every death of the service."""
 
@@ -58,7 +67,7 @@ class Sender(Thread):
         self._service, self._headers, self._numbers = service, token.headers, numbers
 
     def run(self) -> None:
-        client = Client(self._service.port, dict(self._headers), timeout=10.0)
+        client = self._service.client(self._headers, timeout=10.0)
         for number in self._numbers:
             content = scans.encoded("png", height=60, width=80, seed=number)
             name = f"{number}.png"
@@ -101,35 +110,36 @@ def test_killed_fifty_times_under_load_it_loses_nothing_and_records_nothing_twic
     tmp_path: Path, lane: dict[str, Any]
 ) -> None:
     random = np.random.default_rng(0)
-    service = service_of(tmp_path, lane)
-    service.start()
-    token = service.scanner(LANE)
-    reader = EventReader(service.port, service.administrator().headers, LANE)
-    reader.start()
-    sender = Sender(service, token, range(100_000))
-    sender.start()
-    for _ in range(KILLS):
-        time.sleep(float(random.uniform(0.0, 1.2)))
-        service.kill()
-        service.start(ready=False)
-    until(lambda: len(sender.accepted) > 10)
-    sender.enough.set()
-    sender.join()
-    client = service.administrator()
-    ids = {scan for each in sender.accepted.values() for scan in each}
-    until(all_inspected(client, ids), 120.0)
-    until(lambda: {data.get("id") for _, kind, data, _ in reader.events if kind == "scan.inspected"} >= ids)
-    reader.stop()
-    assert service.stop() in (0, 143)
-    tell(f"{len(sender.accepted)} scans accepted through {KILLS} kills, refused: {dict(sender.refused)}")
-    assert all(
-        len(each) == 1 for each in sender.accepted.values()
-    )  # the same bytes are one scan, whoever asks
-    assert len(ids) == len(sender.accepted)
-    _check_records(service, ids)
-    numbers = [number for number, *_ in reader.events]
-    assert numbers == sorted(set(numbers))  # the console got each event once, in order
-    assert audit_of(service).returncode == 0, audit_of(service).stdout
+    with running(tmp_path, lane) as service:
+        token = service.scanner(LANE)
+        reader = EventReader(service.port, service.administrator().headers, LANE)
+        reader.start()
+        sender = Sender(service, token, range(100_000))
+        sender.start()
+        for _ in range(KILLS):
+            time.sleep(float(random.uniform(0.0, 1.2)))
+            service.kill()
+            service.start(ready=False)
+        until(lambda: len(sender.accepted) > 10)
+        sender.enough.set()
+        sender.join()
+        client = service.administrator()
+        ids = {scan for each in sender.accepted.values() for scan in each}
+        until(all_inspected(client, ids), 120.0)
+        until(
+            lambda: {data.get("id") for _, kind, data, _ in reader.events if kind == "scan.inspected"} >= ids
+        )
+        reader.stop()
+        assert service.stop() in (0, 143)
+        tell(f"{len(sender.accepted)} scans accepted through {KILLS} kills, refused: {dict(sender.refused)}")
+        assert all(
+            len(each) == 1 for each in sender.accepted.values()
+        )  # the same bytes are one scan, whoever asks
+        assert len(ids) == len(sender.accepted)
+        _check_records(service, ids)
+        numbers = [number for number, *_ in reader.events]
+        assert numbers == sorted(set(numbers))  # the console got each event once, in order
+        assert audit_of(service).returncode == 0, audit_of(service).stdout
 
 
 def _check_records(service: RunningService, ids: set[int]) -> None:
@@ -159,8 +169,7 @@ def test_a_full_disk_refuses_with_a_sentence_and_goes_on_when_there_is_room(
     if mounted.returncode:
         pytest.skip("no small file system can be mounted here: that needs root")
     try:
-        service = service_of(small, lane)
-        with service:
+        with running(small, lane) as service:
             token, client = service.scanner(LANE), service.administrator()
             accepted, refused = _fill(token, small)
             assert (refused["error"]["code"] and "room" in json.dumps(refused)) or "space" in json.dumps(
@@ -211,7 +220,7 @@ def _accepted_again(token: Client) -> tuple[int, dict[str, Any]] | None:
 
 
 def test_a_locked_database_is_told_and_waited_for(tmp_path: Path, lane: dict[str, Any]) -> None:
-    with service_of(tmp_path, lane) as service:
+    with running(tmp_path, lane) as service:
         token, client = service.scanner(LANE), service.administrator()
         other = sqlite3.connect(service.data / "cargosight.sqlite3", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
@@ -233,10 +242,8 @@ def test_a_damaged_model_file_leaves_the_service_up_and_the_scans_waiting(
 ) -> None:
     model = Path(lane["model"])
     good = model.read_bytes()
-    service = service_of(tmp_path, {**lane, "deadline_seconds": 1.0})
     model.write_bytes(good[: len(good) // 2])
-    service.start(ready=False)
-    try:
+    with running(tmp_path, {**lane, "deadline_seconds": 1.0}, ready=False) as service:
         token, client = service.scanner(LANE), service.administrator()
         status, answer = token.upload(LANE, "a.png", scans.encoded("png", seed=2))
         assert status == 201
@@ -254,8 +261,6 @@ def test_a_damaged_model_file_leaves_the_service_up_and_the_scans_waiting(
         assert caught.value.status == 422
         status, answer = token.upload(LANE, "b.png", scans.encoded("png", seed=3))
         until(all_inspected(client, {answer["id"]}))
-    finally:
-        service.kill()
 
 
 def _shown(client: Client, scan: int) -> dict[str, Any] | None:
@@ -264,16 +269,10 @@ def _shown(client: Client, scan: int) -> dict[str, Any] | None:
 
 
 def test_a_second_service_does_not_start_in_the_same_folder(tmp_path: Path, lane: dict[str, Any]) -> None:
-    with service_of(tmp_path, lane) as service:
-        other = service_of(tmp_path, lane)
+    with running(tmp_path, lane) as service, service_of(tmp_path, lane) as other:
         with pytest.raises(UsageError, match="another service works in"):
             other.start()
-        assert Client(service.port).request("GET", "/health/live")[0] == 200
-
-
-@pytest.fixture
-def hostile_uploads() -> Iterator[tuple[str, bytes, dict[str, str]]]:
-    yield from _hostile(np.random.default_rng(7), 1000)
+        assert service.client().request("GET", "/health/live")[0] == 200
 
 
 def _hostile(random: np.random.Generator, count: int) -> Iterator[tuple[str, bytes, dict[str, str]]]:
@@ -303,14 +302,12 @@ def _hostile(random: np.random.Generator, count: int) -> Iterator[tuple[str, byt
         yield query, bytes(content), headers
 
 
-def test_a_thousand_hostile_uploads_leave_it_up(
-    tmp_path: Path, lane: dict[str, Any], hostile_uploads: Iterator[tuple[str, bytes, dict[str, str]]]
-) -> None:
+def test_a_thousand_hostile_uploads_leave_it_up(tmp_path: Path, lane: dict[str, Any]) -> None:
     statuses: Counter[int] = Counter()
     ids: set[int] = set()
-    with service_of(tmp_path, {**lane, "max_pixels": 4_000_000}, workers=1) as service:
+    with running(tmp_path, {**lane, "max_pixels": 4_000_000}, workers=1) as service:
         token, client = service.scanner(LANE), service.administrator()
-        for query, content, headers in hostile_uploads:
+        for query, content, headers in _hostile(np.random.default_rng(7), 1000):
             try:
                 status, _, answer = token.request(
                     "POST", f"/api/v1/lanes/{LANE}/scans?{query}", content, headers

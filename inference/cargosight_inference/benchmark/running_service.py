@@ -60,12 +60,34 @@ class Client:
         Raises:
             RequestFailedError: there was no answer.
         """
-        connection = self._connection or HTTPConnection("127.0.0.1", self.port, timeout=self.timeout)
-        self._connection = None
+        whole = {**self.headers, **(headers or {})}
+        kept, self._connection = self._connection, None
+        if kept is not None:
+            try:
+                return self._ask(kept, method, path, body, whole)
+            except ConnectionError:  # the service closes a connection that was idle for a while
+                kept.close()
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=self.timeout)
         try:
-            connection.request(method, path, body, {**self.headers, **(headers or {})})
+            return self._ask(connection, method, path, body, whole)
+        except (OSError, HTTPException) as error:
+            connection.close()
+            raise RequestFailedError(0, repr(error)) from error
+
+    def _ask(
+        self,
+        connection: HTTPConnection,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        try:
+            connection.request(method, path, body, dict(headers))
             answer = connection.getresponse()
             content = answer.read()
+        except ConnectionError:
+            raise
         except (OSError, HTTPException) as error:
             connection.close()
             raise RequestFailedError(0, repr(error)) from error
@@ -196,6 +218,7 @@ class RunningService:
         whole = {"data": str(self.data), "port": self.port, **settings}
         self.settings.write_text(json.dumps(whole), encoding="utf-8")  # JSON is YAML
         self._process: subprocess.Popen[bytes] | None = None
+        self._clients: list[Client] = []
 
     @property
     def pid(self) -> int:
@@ -218,7 +241,7 @@ class RunningService:
                 start_new_session=True,
             )
         path = "/health/ready" if ready else "/health/live"
-        client = Client(self.port, timeout=5.0)
+        client = self.client(timeout=5.0)
         end = time.monotonic() + _START_SECONDS
         while time.monotonic() < end:
             if self._process.poll() is not None:
@@ -234,9 +257,14 @@ class RunningService:
         """Return what it wrote."""
         return self.output.read_text(encoding="utf-8", errors="replace")
 
+    def client(self, headers: Mapping[str, str] | None = None, timeout: float = 30.0) -> Client:
+        """Return a client that is closed when the service's block ends."""
+        self._clients.append(Client(self.port, dict(headers or {}), timeout))
+        return self._clients[-1]
+
     def administrator(self) -> Client:
         """Return a client that is signed in as the first administrator."""
-        client = Client(self.port)
+        client = self.client()
         first = next(
             (line.split()[-1] for line in self.said().splitlines() if "one-time password" in line), ""
         )
@@ -253,7 +281,7 @@ class RunningService:
         wanted = {"name": "bench", "scope": "scanner", "lane": lane, "days": 1}
         token = administrator.call("POST", "/tokens", wanted)["token"]
         administrator.close()
-        return Client(self.port, {"Authorization": f"Bearer {token}"})
+        return self.client({"Authorization": f"Bearer {token}"})
 
     def kill(self) -> None:
         """End it by SIGKILL; its workers end by themselves."""
@@ -273,16 +301,13 @@ class RunningService:
             raise
 
     def __enter__(self) -> "RunningService":
-        """Start it."""
-        try:
-            self.start()
-        except UsageError:
-            self.kill()
-            raise
+        """Return itself; `start` starts it."""
         return self
 
     def __exit__(self, *_: object) -> None:
         """End it."""
+        for client in self._clients:
+            client.close()
         if self._process is not None and self._process.poll() is None:
             self.kill()
 

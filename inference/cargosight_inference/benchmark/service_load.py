@@ -76,6 +76,7 @@ def measure_service(
     """
     settings = {"lanes": [{"name": LANE, "deadline_seconds": 10, **(lane or {})}], "least_free_mb": 0}
     with RunningService(folder, settings) as service:
+        service.start()
         administrator = service.administrator()
         scanner = service.scanner(LANE)
         readers = [EventReader(service.port, administrator.headers, LANE) for _ in range(clients)]

@@ -18,6 +18,7 @@ from cargosight_inference.service.records import audit, events, inspections, sca
 from cargosight_inference.service.settings import LaneSettings, ServiceSettings
 from cargosight_models.errors import EngineError, UsageError
 from tests.made import scans as made_scans
+from tests.made.databases import KINDS, database_url
 from tests.made.models import blob_contract, make_blob_model
 from tests.made.worker_doubles import MadeWorker
 
@@ -71,8 +72,14 @@ def told(desk: Desk) -> list[str]:
 
 
 @pytest.mark.usefixtures("made_workers")
-def test_what_is_accepted_is_pictured_inspected_and_shown(tmp_path: Path) -> None:
-    with Desk(settings_of(tmp_path)) as desk:
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_accepted_is_pictured_inspected_and_shown(kind: str, tmp_path: Path) -> None:
+    with database_url(kind, tmp_path) as url:
+        _from_upload_to_console(settings_of(tmp_path, database=url))
+
+
+def _from_upload_to_console(settings: ServiceSettings) -> None:
+    with Desk(settings) as desk:
         assert desk.first_password is not None
         scan = send(desk, "gun.png")
         found = until(lambda: shown(desk, scan))
@@ -80,7 +87,7 @@ def test_what_is_accepted_is_pictured_inspected_and_shown(tmp_path: Path) -> Non
         assert set(told(desk)) == {"scan.accepted", "scan.picture", "scan.inspected"}
         assert desk.problems() == []
         assert b'cargosight_scans_accepted_total{lane="lane-1"} 1.0' in desk.render_metrics()
-    with Desk(settings_of(tmp_path)) as desk:
+    with Desk(settings) as desk:
         assert desk.first_password is None
         assert send(desk, "gun.png") == scan  # the same bytes
 
