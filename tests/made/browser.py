@@ -28,7 +28,9 @@ def browser() -> Iterator["Browser"]:
     Not for the whole session: while Playwright is started, its event loop counts as running in this thread, and a later
     test that calls `asyncio.run` would fail.
     """
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: no page is tested")
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="Playwright is not installed: no page is tested"
+    )
     if shutil.which(CHROMIUM) is None:
         pytest.skip(f"Chromium is not installed at {CHROMIUM}: no page is tested")
     with playwright.sync_playwright() as driver:

@@ -5,33 +5,26 @@ falls silent, and lets a second operator be faster.
 """
 
 import json
-import re
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
-from http.cookies import SimpleCookie
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import cv2
 import numpy as np
 
-import cargosight_inference.service as package
 from cargosight_inference.scans.scan import Scan
-from cargosight_inference.service.api.console import Console
-from cargosight_inference.service.api.headers import add_headers
-from cargosight_inference.service.pictures import read_description, read_tile, write_picture
+from cargosight_inference.service.pictures import write_picture
 from cargosight_inference.service.settings import LaneSettings
-from starlette.datastructures import MutableHeaders
 
-CONSOLE = Path(package.__file__).parent / "console"
-ROOT = "/api/v1"
 LANE = "lane-1"
+MODEL = {
+    "model": "baggage",
+    "fingerprint": "0610a8cb704c" + 52 * "0",
+    "operating_point": "pfa=0.05",
+    "precision": "fp32",
+}
 CLASSES = ["knife", "gun", "powerbank", "battery", "scissors"]
 DECIDED = {"clear": "cleared", "refer": "referred"}
 Answer = tuple[int, Any]
@@ -60,7 +53,6 @@ class FakeService:
     """
 
     folder: Path
-    address: str = ""
     second_person: bool = False
     undo_seconds: float = 15.0
     lost: dict[str, int] = field(default_factory=dict)
@@ -82,7 +74,13 @@ class FakeService:
         self.sessions: dict[str, str] = {}
         roles = ("operator", "supervisor", "engineer", "administrator")
         self.accounts = {
-            name: {"name": name, "role": role, "lanes": [LANE], "must_change_password": False, "disabled": False}
+            name: {
+                "name": name,
+                "role": role,
+                "lanes": [LANE],
+                "must_change_password": False,
+                "disabled": False,
+            }
             for name, role in (("ada", "operator"), ("ben", "operator"), *((role, role) for role in roles))
         }
         self.passwords = dict.fromkeys(self.accounts, "correct horse")
@@ -133,19 +131,6 @@ class FakeService:
 
     # What requests do.
 
-    def answer(self, method: str, path: str, query: dict[str, str], body: Any, name: str | None) -> Answer:
-        with self.changed:
-            self.requests.append(f"{method} {path}")
-            if method == "POST":
-                self.bodies.append((path, body))
-            for pattern, wanted, action in _ROUTES:
-                found = re.fullmatch(pattern, path)
-                if found and method == wanted:
-                    if name is None and path != "/login":
-                        return refusal(401, "signed_out", "sign in first")
-                    return action(self, name or "", body, query, *found.groups())
-        return refusal(404, "not_found", f"there is nothing at {path}")
-
     def me(self, name: str) -> dict[str, Any]:
         account = self.accounts[name]
         return {**account, "csrf": f"csrf-{name}"}
@@ -153,15 +138,24 @@ class FakeService:
     def lane(self) -> dict[str, Any]:
         states = [scan["state"] for scan in self.scans.values()]
         settings = LaneSettings(name=LANE)
+        queue = {
+            **{state: states.count(state) for state in ("waiting", "undecided", "to_confirm")},
+            "inspecting": 0,
+            "oldest_seconds": None,
+        }
         return {
-            "name": LANE, "title": "Lane 1", "subject": "baggage",
-            "queue": {"waiting": states.count("waiting"), "inspecting": 0, "undecided": states.count("undecided"),
-                      "to_confirm": states.count("to_confirm"), "oldest_seconds": None},
-            "model": {"ready": True, "problem": None, "model": "baggage", "fingerprint": "0610a8cb704c" + 52 * "0",
-                      "operating_point": "pfa=0.05", "thresholds": dict.fromkeys(CLASSES, 0.5), "precision": "fp32"},
-            "deadline_seconds": 10.0, "undo_seconds": self.undo_seconds, "second_person": "clears" if self.second_person else "never",
-            "refer_reasons": list(settings.refer_reasons), "clear_reasons": list(settings.clear_reasons), "classes": CLASSES,
-        }  # fmt: skip
+            "name": LANE,
+            "title": "Lane 1",
+            "subject": "baggage",
+            "queue": queue,
+            "model": {**MODEL, "ready": True, "problem": None, "thresholds": dict.fromkeys(CLASSES, 0.5)},
+            "deadline_seconds": 10.0,
+            "undo_seconds": self.undo_seconds,
+            "second_person": "clears" if self.second_person else "never",
+            "refer_reasons": list(settings.refer_reasons),
+            "clear_reasons": list(settings.clear_reasons),
+            "classes": CLASSES,
+        }
 
     def decide_by(self, name: str, body: dict[str, Any], scan: int) -> Answer:
         detail = self.scans[scan]
@@ -170,31 +164,48 @@ class FakeService:
             return 201, self.known_requests[body["request_id"]]
         if detail["state"] != "undecided" or body["after"] != last:
             return refusal(409, "decided_meanwhile", f"the scan is {detail['state']}")
-        if not body["reason"] and (body["decision"] == "refer" or detail["advice"] in ("refer", "unreadable")):
+        if not body["reason"] and (
+            body["decision"] == "refer" or detail["advice"] in ("refer", "unreadable")
+        ):
             return refusal(409, "reason_needed", "a reason is needed")
         confirm = self.second_person and body["decision"] == "clear"
         state = "to_confirm" if confirm else DECIDED[body["decision"]]
-        values = {key: body[key] for key in ("decision", "reason", "note", "seconds", "inspection", "request_id")}
+        values = {
+            key: body[key] for key in ("decision", "reason", "note", "seconds", "inspection", "request_id")
+        }
         return 201, self._record(scan, "decision", name, state, **values)
 
     def undo_by(self, name: str, body: dict[str, Any], scan: int, decision: int) -> Answer:
         made = self.scans[scan]["decision"]
         if made is None or made["id"] != decision or made["by"] != name:
             return refusal(409, "too_late", "this can no longer be undone; a supervisor can override it")
-        return 201, self._record(scan, "undo", name, "undecided", force=None, reverses=decision, request_id=body["request_id"])
+        return 201, self._record(
+            scan, "undo", name, "undecided", force=None, reverses=decision, request_id=body["request_id"]
+        )
 
     def confirm_by(self, name: str, body: dict[str, Any], scan: int) -> Answer:
         made = self.scans[scan]["decision"]
         if body["agree"]:
-            return 201, self._record(scan, "confirmation", name, DECIDED[made["decision"]], force=made, note=body["note"])
-        return 201, self._record(scan, "rejection", name, "undecided", force=None, note=body["note"], reverses=made["id"])
+            return 201, self._record(
+                scan, "confirmation", name, DECIDED[made["decision"]], force=made, note=body["note"]
+            )
+        return 201, self._record(
+            scan, "rejection", name, "undecided", force=None, note=body["note"], reverses=made["id"]
+        )
 
     def override_by(self, name: str, body: dict[str, Any], scan: int, decision: int) -> Answer:
         values = {key: body[key] for key in ("decision", "reason", "note")}
-        return 201, self._record(scan, "override", name, DECIDED[body["decision"]], reverses=decision, **values)
+        return 201, self._record(
+            scan, "override", name, DECIDED[body["decision"]], reverses=decision, **values
+        )
 
     def mark_by(self, name: str, body: dict[str, Any], scan: int) -> Answer:
-        mark = {**body, "id": sum(len(each["marks"]) for each in self.scans.values()) + 1, "by": name, "at": now()}
+        mark = {
+            **body,
+            "id": sum(len(each["marks"]) for each in self.scans.values()) + 1,
+            "by": name,
+            "at": now(),
+        }
         self.scans[scan]["marks"].append(mark)
         self._event("scan.marked", {"scan": scan})
         return 201, mark
@@ -232,36 +243,70 @@ class FakeService:
     def _new(self, scan: int, number: str, picture: Scan | None, values: dict[str, Any]) -> dict[str, Any]:
         described = None if picture is None else write_picture(picture, self.picture_folder(scan))
         size = {key: described and described[key] for key in ("width", "height", "kind")}
+        problem = values.get("problem", "the file is no image; scan it again")
+        nothing = dict.fromkeys(("heading", "advice", "top", "decision", "inspection", "secondary"))
+        lists: dict[str, list[Any]] = {
+            name: [] for name in ("reasons", "viewers", "inspections", "decisions", "marks")
+        }
         return {
-            "id": scan, "lane": LANE, "number": number, "heading": None, "name": f"{number}.png", "received_at": now(values.get("age", 0.0)),
-            "state": "undecided", "shown": True, "overdue": bool(values.get("overdue")), "late": False, "advice": None, "reasons": [],
-            "top": None, **size, "subject": "baggage", "has_picture": picture is not None,
-            "picture_problem": None if picture is not None else values.get("problem", "the file is no image; scan it again"),
-            "viewers": [], "decision": None, "inspection": None, "inspections": [], "decisions": [], "marks": [], "secondary": None,
-        }  # fmt: skip
+            "id": scan,
+            "lane": LANE,
+            "number": number,
+            "name": f"{number}.png",
+            "received_at": now(values.get("age", 0.0)),
+            "state": "undecided",
+            "shown": True,
+            "overdue": bool(values.get("overdue")),
+            "late": False,
+            "subject": "baggage",
+            "has_picture": picture is not None,
+            "picture_problem": problem if picture is None else None,
+            **size,
+            **nothing,
+            **lists,
+        }
 
     def _inspected(self, scan: int, values: dict[str, Any]) -> None:
         detail = self.scans[scan]
         findings = [
-            {"label": label, "kind": "item", "score": score, "box": box} for label, score, box in values.get("findings", ())
+            {"label": label, "kind": "item", "score": score, "box": box}
+            for label, score, box in values.get("findings", ())
         ]
-        advice = values.get("advice") or ("unreadable" if not detail["has_picture"] else "refer" if findings else "clear")
+        advice = values.get("advice") or (
+            "unreadable" if not detail["has_picture"] else "refer" if findings else "clear"
+        )
         reasons = [f"{finding['label']} {finding['score']:.2f}" for finding in findings]
-        line = {
-            "id": 100 + scan, "late": detail["overdue"], "created_at": now(), "model": "baggage",
-            "fingerprint": "0610a8cb704c" + 52 * "0", "operating_point": "pfa=0.05",
-        }  # fmt: skip
+        late = detail["overdue"]
+        line = {"id": 100 + scan, "late": late, "created_at": now(), **MODEL}
         inspection = {
-            **line, "decision": advice, "reasons": reasons, "findings": findings, "precision": "fp32", "sha256": 64 * "a",
-            "thresholds": dict.fromkeys(CLASSES, 0.5), "assumptions": [], "error": None, "timings_ms": {"total": 140.0},
-            "seconds_from_arrival": 0.4, "maps": values.get("maps", {}), "opaque_regions": [], "cargo_box": None,
-        }  # fmt: skip
+            **line,
+            "decision": advice,
+            "reasons": reasons,
+            "findings": findings,
+            "sha256": 64 * "a",
+            "thresholds": dict.fromkeys(CLASSES, 0.5),
+            "assumptions": [],
+            "error": None,
+            "timings_ms": {"total": 140.0},
+            "seconds_from_arrival": 0.4,
+            "maps": values.get("maps", {}),
+            "opaque_regions": [],
+            "cargo_box": None,
+        }
         top = {key: findings[0][key] for key in ("label", "score")} if findings else None
-        detail |= {"advice": advice, "reasons": reasons, "top": top, "late": detail["overdue"]}
+        detail |= {"advice": advice, "reasons": reasons, "top": top, "late": late}
         detail |= {"inspection": inspection, "inspections": [line]}
 
     def _record(self, scan: int, kind: str, name: str, state: str, **values: Any) -> dict[str, Any]:
-        made = {"kind": kind, "decision": None, "reason": "", "note": "", "seconds": None, "inspection": None, "reverses": None}
+        made = {
+            "kind": kind,
+            "decision": None,
+            "reason": "",
+            "note": "",
+            "seconds": None,
+            "inspection": None,
+            "reverses": None,
+        }
         in_force = values.pop("force", "this")
         request = values.pop("request_id", "")
         made |= {"id": len(self.records) + 1, **values, "by": name, "at": now()}
@@ -275,8 +320,17 @@ class FakeService:
         return made
 
     def _audit(self, actor: str, action: str, scan: int | None, detail: dict[str, Any]) -> None:
-        record = {"seq": len(self.audit) + 1, "at": now(), "actor": actor, "action": action, "lane": LANE, "scan": scan}
-        self.audit.append({**record, "detail": detail, "previous": 64 * "0", "hash": f"{len(self.audit):064x}"})
+        record = {
+            "seq": len(self.audit) + 1,
+            "at": now(),
+            "actor": actor,
+            "action": action,
+            "lane": LANE,
+            "scan": scan,
+        }
+        self.audit.append(
+            {**record, "detail": detail, "previous": 64 * "0", "hash": f"{len(self.audit):064x}"}
+        )
 
     def _event(self, kind: str, data: dict[str, Any]) -> None:
         self.events.append((kind, json.loads(json.dumps({**data, "lane": LANE}))))

@@ -10,23 +10,18 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-import cargosight_models
 from cargosight_models.errors import ConfigurationError, nearest_spelling
+from cargosight_models.shipped import find_file, shipped_files
 from cargosight_models.strict_yaml import parse_yaml, read_yaml
 from cargosight_training.config import TrainConfig
 
 _PHASES = re.compile("^phases:", re.MULTILINE)
+"""What tells an experiment from other files that come with the package."""
 
 
 def shipped_configs() -> dict[str, Path]:
     """The experiments that come with the package, by name."""
-    folder = Path(cargosight_models.__file__).parent / "configs"
-    if not folder.is_dir():  # in a checkout, where only a wheel would hold them inside the package
-        folder = Path(cargosight_models.__file__).parents[2] / "configs"
-    # The folder also holds deployment files; an experiment is what has phases.
-    return {
-        path.stem: path for path in sorted(folder.glob("*.yaml")) if _PHASES.search(path.read_text("utf-8"))
-    }
+    return shipped_files(_PHASES)
 
 
 def find_config(name_or_path: str) -> Path:
@@ -35,16 +30,7 @@ def find_config(name_or_path: str) -> Path:
     Raises:
         ConfigurationError: there is neither; the shipped names are listed.
     """
-    path = Path(name_or_path)
-    if path.is_file():
-        return path
-    shipped = shipped_configs()
-    if name_or_path in shipped:
-        return shipped[name_or_path]
-    raise ConfigurationError(
-        f"there is no configuration {name_or_path!r}{nearest_spelling(name_or_path, list(shipped))}: "
-        f"give the path of a YAML file, or one of {', '.join(shipped)}"
-    )
+    return find_file(name_or_path, _PHASES)
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:

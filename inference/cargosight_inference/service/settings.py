@@ -1,6 +1,8 @@
 """Settings of the service: one YAML file that names only what differs from the defaults."""
 
 import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from cargosight_inference.scans.readers import LEAST_PITCH_MM, MOST_PITCH_MM
 from cargosight_models.errors import ConfigurationError, nearest_spelling
+from cargosight_models.shipped import find_file
 from cargosight_models.strict_yaml import read_yaml
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -19,6 +22,7 @@ SecondPerson = Literal["never", "clears_against_advice", "clears", "referrals", 
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 """Names of a machine that other machines cannot reach it by."""
+_OF_A_SERVICE = re.compile("^lanes:", re.MULTILINE)
 
 
 class _Part(BaseModel):
@@ -154,8 +158,21 @@ class ServiceSettings(_Part):
         return self.database or f"sqlite:///{self.data / 'cargosight.sqlite3'}"
 
 
-def read_settings(path: Path | None) -> ServiceSettings:
+def find_settings(name_or_path: str) -> Path:
+    """Return the file of settings: a path, or the name of a shipped one.
+
+    Raises:
+        ConfigurationError: there is neither; the shipped names are listed.
+    """
+    return find_file(name_or_path, _OF_A_SERVICE)
+
+
+def read_settings(path: Path | None, overrides: Mapping[str, object] | None = None) -> ServiceSettings:
     """Read the settings; the defaults when there is no file. Relative paths are taken from the working directory.
+
+    Args:
+        path: of the file, None for none.
+        overrides: settings in the place of the file's.
 
     Raises:
         ConfigurationError: the file cannot be read, a key is unknown (the nearest spelling is named) or a value wrong.
@@ -166,7 +183,7 @@ def read_settings(path: Path | None) -> ServiceSettings:
         what = "is empty" if raw is None else f"holds a {type(raw).__name__}"
         raise ConfigurationError(f"{origin} {what}; expected keys such as data, port and lanes")
     try:
-        return ServiceSettings.model_validate(raw)
+        return ServiceSettings.model_validate({**raw, **(overrides or {})})
     except ValidationError as error:
         raise ConfigurationError(f"{origin}: {_sentence(error)}") from error
 

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from cargosight_inference.service.database.errors import DatabaseBusyError, DatabaseError, DatabaseFullError
@@ -17,6 +18,8 @@ from cargosight_models.errors import ConfigurationError, MissingExtraError
 BUSY_SECONDS = 5.0
 """How long a statement waits for another process that holds the database."""
 
+_KEPT_CONNECTIONS, _MOST_CONNECTIONS = 8, 60
+"""Enough for the web server's 40 threads and the service's own; what is idle beyond the first is closed."""
 _ADVISORY_LOCK = 0x63736967  # "csig"; PostgreSQL's locks by number are shared by all who use the database
 _FULL = ("database or disk is full", "disk I/O error", "No space left", "could not extend file")
 
@@ -62,6 +65,12 @@ class Database:
         self.url = parsed.render_as_string(hide_password=True)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self.engine = _open(parsed, is_sqlite=self.is_sqlite)
+        # PostgreSQL would show what others commit between two statements, as decisions without their audit records.
+        self._readers = (
+            self.engine
+            if self.is_sqlite
+            else self.engine.execution_options(isolation_level="REPEATABLE READ")
+        )
         self._writer = threading.Lock()
         if self.is_sqlite:
             event.listen(self.engine, "connect", _on_sqlite_connect)
@@ -75,7 +84,7 @@ class Database:
             DatabaseBusyError: it is locked or does not answer.
             DatabaseFullError: there is no room.
         """
-        with _sentences(), self.engine.connect() as connection:
+        with _sentences(), self._readers.connect() as connection:
             yield connection
 
     @contextmanager
@@ -83,16 +92,26 @@ class Database:
         """Give the one connection that may write; what the block did is durable when it has ended, or undone.
 
         Raises:
-            DatabaseBusyError: another process holds the database for longer than `BUSY_SECONDS`, or it does not answer.
+            DatabaseBusyError: others hold the database for longer than `BUSY_SECONDS`, or it does not answer.
             DatabaseFullError: there is no room; nothing was recorded.
         """
-        with self._writer, _sentences(), self.engine.connect() as connected:
+        with self._turn(), _sentences(), self.engine.connect() as connected:
             connection = connected.execution_options(cargosight_write=True)
             with connection.begin():
                 if not self.is_sqlite:
                     connection.execute(text("SET LOCAL lock_timeout = '5s'"))
                     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
                 yield connection
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Wait for the other writers of this process, and no longer than for those of others."""
+        if not self._writer.acquire(timeout=BUSY_SECONDS):
+            raise DatabaseBusyError("too many wait to write into the database; try again in a few seconds")
+        try:
+            yield
+        finally:
+            self._writer.release()
 
     def close(self) -> None:
         """Close every connection."""
@@ -116,10 +135,15 @@ def _parsed(url: str) -> URL:
 
 
 def _open(url: URL, *, is_sqlite: bool) -> Engine:
+    pool: dict[str, Any] = {
+        "pool_size": _KEPT_CONNECTIONS,
+        "max_overflow": _MOST_CONNECTIONS - _KEPT_CONNECTIONS,
+        "pool_timeout": BUSY_SECONDS,
+    }
     if is_sqlite:
-        return create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+        return create_engine(url, **pool, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
     try:
-        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+        return create_engine(url, **pool, pool_pre_ping=True, connect_args={"connect_timeout": 5})
     except (ImportError, NoSuchModuleError):
         raise MissingExtraError("postgres", f"a database at {url.drivername}") from None
 
@@ -143,6 +167,10 @@ def _sentences() -> Iterator[None]:
     """Turn what the drivers raise for the world's state into errors with a sentence; mistakes of ours stay."""
     try:
         yield
+    except PoolTimeoutError as error:
+        raise DatabaseBusyError(
+            "every connection to the database is in use; try again in a few seconds"
+        ) from error
     except OperationalError as error:
         words = str(error.orig)
         if any(part in words for part in _FULL):

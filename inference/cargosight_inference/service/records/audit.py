@@ -147,10 +147,19 @@ def records(
             action=row.action,
             lane=row.lane,
             scan=row.scan_id,
-            detail=json.loads(row.detail),
+            detail=_detail(row.detail),
             previous=row.previous,
             hash=row.hash,
         )
+
+
+def _detail(stored: Any) -> Mapping[str, Any]:  # noqa: ANN401 - what somebody else may have put there
+    """Return the detail of a record; one that was changed is shown as it is, for its record has to be seen."""
+    try:
+        found = json.loads(stored)
+    except (TypeError, ValueError, RecursionError):
+        found = None
+    return found if isinstance(found, dict) else {"damaged": str(stored)}
 
 
 def verify(connection: Connection, expected: tuple[int, str] | None = None) -> Verification:
@@ -196,4 +205,5 @@ def _missing_at_the_end(connection: Connection, last: str) -> Iterator[str]:
 
 
 def _hash(values: tuple[int, str, str, str, str | None, int | None, str, str]) -> str:
-    return sha256(json.dumps(values, separators=(",", ":")).encode("ascii")).hexdigest()
+    # A record that somebody changed may hold values that JSON has not; its hash does not fit in any case.
+    return sha256(json.dumps(values, separators=(",", ":"), default=repr).encode("ascii")).hexdigest()

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from cargosight_inference.service.database.engine import as_text, as_time
 from cargosight_inference.service.database.tables import DECISIONS, INSPECTIONS, SCANS
-from cargosight_inference.service.records import audit, events, scans
+from cargosight_inference.service.records import audit, events, inspections, scans
 from cargosight_inference.service.records.asked import Asked
 from cargosight_inference.service.records.errors import ConflictError, MissingRecordError
 from cargosight_inference.service.settings import LaneSettings, SecondPerson
@@ -46,6 +46,7 @@ def decide(
         asked: by whom and when.
 
     Raises:
+        MissingRecordError: there is no such scan, or it has no such inspection.
         ConflictError: the scan is not undecided, or something was decided that the operator had not seen.
     """
     row, repeated = _begin(connection, scan, asked)
@@ -53,6 +54,7 @@ def decide(
         return repeated
     if row.state != "undecided" or (after is not None and after != _last(connection, scan)):
         raise ConflictError("decided_meanwhile", _meanwhile(connection, row))
+    inspections.demand(connection, scan, inspection)
     advice = None
     if row.inspection_id is not None:
         found = select(INSPECTIONS.c.advice).where(INSPECTIONS.c.id == row.inspection_id)

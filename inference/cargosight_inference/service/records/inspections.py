@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from cargosight_inference.service.database.engine import Database, as_text, as_time
 from cargosight_inference.service.database.tables import FINDINGS, INSPECTIONS, SCANS
 from cargosight_inference.service.records import audit, events, scans
+from cargosight_inference.service.records.errors import MissingRecordError
 
 
 def find(connection: Connection, scan: int, fingerprint: str, operating_point: str) -> int | None:
@@ -116,6 +117,19 @@ def get(connection: Connection, inspection: int) -> dict[str, Any] | None:
         "created_at": row.created_at,
         "seconds_from_arrival": row.seconds_from_arrival,
     }
+
+
+def demand(connection: Connection, scan: int, inspection: int | None) -> None:
+    """Make sure that an inspection, where one is named, is one of a scan.
+
+    Raises:
+        MissingRecordError: it is not.
+    """
+    if inspection is None:
+        return
+    found = select(INSPECTIONS.c.id).where(INSPECTIONS.c.id == inspection, INSPECTIONS.c.scan_id == scan)
+    if connection.execute(found).first() is None:
+        raise MissingRecordError(f"scan {scan} has no inspection {inspection}")
 
 
 def maps_of(connection: Connection, scan: int, inspection: int) -> str | None:

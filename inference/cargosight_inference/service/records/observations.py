@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, Table, insert, select, update
 
 from cargosight_inference.service.database.engine import as_text
 from cargosight_inference.service.database.tables import INSPECTIONS, MARKS, SCANS, SECONDARY
-from cargosight_inference.service.records import audit, events, scans
+from cargosight_inference.service.records import audit, events, inspections, scans
 from cargosight_inference.service.records.asked import Asked
 from cargosight_inference.service.records.errors import ConflictError, MissingRecordError
 
@@ -50,6 +50,7 @@ def mark(
     if known is not None:
         return _mark_dict(known)
     if verdict == "drawn":
+        inspections.demand(connection, scan, inspection)
         _check_box(box, row.width, row.height)
     else:
         _check_finding(connection, scan, inspection, finding)

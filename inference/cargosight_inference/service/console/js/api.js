@@ -1,0 +1,132 @@
+/** The service's REST interface: every request of the console goes through here. */
+
+const ROOT = '/api/v1';
+const PATIENCE_MS = 15000;
+const LONG_PATIENCE_MS = 300000; // a model is loaded, warmed up and tested before the answer comes
+
+/** The service refused; `message` is its sentence, `code` its short word. */
+export class ApiError extends Error {
+  constructor(status, code, message, retryAfter = null) {
+    super(message);
+    this.name = 'ApiError';
+    this.status = status;
+    this.code = code;
+    this.retryAfter = retryAfter;
+  }
+
+  /** Whether the same request may succeed later. */
+  get passing() {
+    return this.status === 429 || this.status >= 500 || this.status === 408;
+  }
+}
+
+/** No answer came: nothing is known of what the service did. */
+export class NoAnswer extends Error {
+  constructor() {
+    super('');
+    this.name = 'NoAnswer';
+  }
+
+  get passing() {
+    return true;
+  }
+}
+
+export class Api extends EventTarget {
+  constructor() {
+    super();
+    this.csrf = '';
+  }
+
+  /** The address of a path of the interface; `query` entries that are null or empty are left out. */
+  static address(path, query = {}) {
+    const pairs = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== '');
+    const text = new URLSearchParams(pairs).toString();
+    return `${ROOT}${path}${text ? `?${text}` : ''}`;
+  }
+
+  /** GET JSON. */
+  async get(path, query = {}, signal = null) {
+    return this.fetch(Api.address(path, query), 'json', {}, signal);
+  }
+
+  /** GET bytes. @returns {Promise<ArrayBuffer>} */
+  async bytes(path, signal = null) {
+    return this.fetch(Api.address(path), 'arrayBuffer', {cache: 'default'}, signal);
+  }
+
+  /** Send JSON; a session that was renewed in another window is taken up once. */
+  async send(method, path, body = {}, signal = null, patience = PATIENCE_MS) {
+    try {
+      return await this.sendOnce(method, path, body, signal, patience);
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 403 || path === '/login') throw error;
+      const before = this.csrf;
+      await this.me();
+      if (this.csrf === before) throw error;
+      return this.sendOnce(method, path, body, signal, patience);
+    }
+  }
+
+  /** Put another engine into a lane. @returns {Promise<object>} the lane's model now. */
+  putEngine(lane, body) {
+    return this.send('PUT', `/lanes/${lane}/engine`, body, null, LONG_PATIENCE_MS);
+  }
+
+  /** What keeps the service from being ready, a sentence each; none when it is. */
+  async problems(signal) {
+    const answer = await fetch('/health/ready', {cache: 'no-store', signal});
+    const told = await answer.json();
+    return told.problems ?? (answer.ok ? [] : [told.error?.message ?? '']);
+  }
+
+  post(path, body = {}, signal = null) {
+    return this.send('POST', path, body, signal);
+  }
+
+  /** Who is signed in; keeps the token that sending needs. */
+  async me() {
+    const me = await this.get('/me');
+    this.csrf = me.csrf;
+    return me;
+  }
+
+  async sendOnce(method, path, body, signal, patience) {
+    const headers = {'Content-Type': 'application/json', 'X-CSRF-Token': this.csrf};
+    const text = await this.fetch(Api.address(path), 'text', {method, headers, body: JSON.stringify(body)}, signal, patience);
+    return text ? JSON.parse(text) : null;
+  }
+
+  /** Fetch and read to the end by `read`; what breaks off before the end is no answer. */
+  async fetch(address, read, options, signal, patience = PATIENCE_MS) {
+    const waiting = AbortSignal.timeout(patience);
+    const either = signal ? AbortSignal.any([signal, waiting]) : waiting;
+    try {
+      const answer = await fetch(address, {cache: 'no-store', credentials: 'same-origin', ...options, signal: either});
+      if (answer.ok) return await answer[read]();
+      throw await this.refusal(answer, address);
+    } catch (error) {
+      if (error instanceof ApiError || signal?.aborted) throw error;
+      throw new NoAnswer();
+    }
+  }
+
+  async refusal(answer, address) {
+    let told = {};
+    try {
+      told = (await answer.json()).error ?? {};
+    } catch {
+      told = {};
+    }
+    const error = new ApiError(answer.status, told.code ?? '', told.message ?? '', Number(answer.headers.get('Retry-After')) || null);
+    if (answer.status === 401 && !address.endsWith('/login')) this.dispatchEvent(new Event('signed-out'));
+    if (error.code === 'password_change_needed') this.dispatchEvent(new Event('password-change-needed'));
+    return error;
+  }
+}
+
+/** A new id of a request, also where the page has no secure context. */
+export function requestId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}

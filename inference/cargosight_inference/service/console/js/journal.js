@@ -1,0 +1,77 @@
+/** Views and uses of filters, sent one after another behind the work; kept and sent again while there is no connection. */
+
+const MOST = 500;
+const WAIT_MS = 4000;
+const GATHER_MS = 1500;
+
+export class Journal {
+  /** @param {Api} api */
+  constructor(api) {
+    this.api = api;
+    this.account = null;
+    this.waiting = [];
+    this.uses = new Map();
+    this.busy = false;
+  }
+
+  /** Who is signed in, null for nobody: what one person did is never sent in another's name. */
+  setAccount(name) {
+    if (name === null) this.flush();
+    this.account = name;
+    if (name === null) return;
+    this.waiting = this.waiting.filter((entry) => entry.account === name);
+    this.work();
+  }
+
+  /** A scan was opened. */
+  viewed(scan) {
+    this.add({path: `/scans/${scan}/view`, body: {}});
+  }
+
+  /** A filter was used for some seconds; uses of one filter on one scan within a moment are one entry. */
+  filtered(scan, filter, seconds) {
+    const key = `${scan} ${filter}`;
+    const use = this.uses.get(key);
+    if (use) use.seconds += seconds;
+    else {
+      this.uses.set(key, {scan, filter, seconds});
+      setTimeout(() => this.close(key), GATHER_MS);
+    }
+  }
+
+  /** End the gathering of every use now. */
+  flush() {
+    for (const key of [...this.uses.keys()]) this.close(key);
+  }
+
+  close(key) {
+    const use = this.uses.get(key);
+    if (!use) return;
+    this.uses.delete(key);
+    this.add({path: `/scans/${use.scan}/filters`, body: {filter: use.filter, seconds: Math.round(use.seconds * 1000) / 1000}});
+  }
+
+  add(entry) {
+    if (this.waiting.length >= MOST) this.waiting.shift();
+    this.waiting.push({...entry, account: this.account});
+    this.work();
+  }
+
+  async work() {
+    if (this.busy) return;
+    this.busy = true;
+    while (this.waiting.length && this.waiting[0].account === this.account) {
+      const entry = this.waiting[0];
+      try {
+        await this.api.post(entry.path, entry.body);
+      } catch (error) {
+        if (error.passing || error.status === 401) {
+          await new Promise((resolve) => setTimeout(resolve, WAIT_MS));
+          continue;
+        }
+      }
+      if (this.waiting[0] === entry) this.waiting.shift();
+    }
+    this.busy = false;
+  }
+}

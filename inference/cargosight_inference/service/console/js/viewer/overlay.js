@@ -1,0 +1,267 @@
+/**
+ * What is shown over the picture, and what of it is hidden: findings, marks of operators, maps of an inspection.
+ */
+
+import {colourOf} from './palette.js';
+
+const MAP_STRENGTH = {opaque: 0.9, material: 0.45};
+
+/**
+ * @typedef {object} OverlayState
+ * @property {boolean} visible      whether anything is shown
+ * @property {boolean} latched      whether it is hidden to stay
+ * @property {boolean} heat
+ * @property {number} opacity       of the heat at its fullest, 0 to 1
+ * @property {boolean} opaque
+ * @property {boolean} material
+ * @property {number} minimumScore
+ * @property {string[]} hiddenClasses
+ * @property {number|null} selected index of a finding
+ * @property {number[]} shown       indices of the findings that are shown
+ */
+
+/** The overlay of one viewer; its changes are told to the viewer, which draws. */
+export class Overlay {
+  /**
+   * @param {object} ties
+   * @param {import('./types.js').ViewerOptions['t']} ties.t
+   * @param {() => void} ties.changed             something is to be drawn anew
+   * @param {(finding: object) => void} ties.selected
+   * @param {(name: string) => void} ties.mapWanted   a map is to be shown that is not here
+   */
+  constructor({t, changed, selected, mapWanted}) {
+    Object.assign(this, {_t: t, _changed: changed, _selectedEvent: selected, _mapWanted: mapWanted});
+    this._shows = {visible: true, held: false, heat: false, opaque: true, material: false};
+    this._opacity = 0.5;
+    this._minimumScore = 0;
+    this._hiddenClasses = new Set();
+    this.clear();
+  }
+
+  /** Forget the scan; what the operator chose to see stays. */
+  clear() {
+    this._inspection = null;
+    this._marks = [];
+    this._selected = null;
+    /** @type {Map<string, Uint8Array>} */
+    this._maps = new Map();
+  }
+
+  /** @param {import('./types.js').Inspection|null} inspection */
+  setInspection(inspection) {
+    const same = inspection !== null && inspection.id === this._inspection?.id;
+    this._inspection = inspection;
+    if (!same) {
+      this._selected = null;
+      this._maps.clear();
+    }
+    this._wantMaps();
+    this._changed();
+  }
+
+  /** @param {import('./types.js').Mark[]} marks */
+  setMarks(marks) {
+    this._marks = marks;
+    this._changed();
+  }
+
+  /**
+   * A map came.
+   * @param {string} name
+   * @param {Uint8Array} cells
+   */
+  setMap(name, cells) {
+    this._maps.set(name, cells);
+    this._changed();
+  }
+
+  /** @returns {OverlayState} */
+  get state() {
+    const {visible, held, heat, opaque, material} = this._shows;
+    return {
+      visible: visible && !held, latched: !visible, heat, opaque, material, opacity: this._opacity,
+      minimumScore: this._minimumScore, hiddenClasses: [...this._hiddenClasses], selected: this._selected,
+      shown: this._shownIndices(),
+    };
+  }
+
+  get selected() {
+    return this._selected;
+  }
+
+  /** @param {boolean} on whether anything is shown over the picture */
+  setVisible(on) {
+    this._shows.visible = on;
+    this._changed();
+  }
+
+  /** The key that hides goes down. */
+  hold() {
+    this._shows.held = true;
+    this._changed();
+  }
+
+  /** The key that hides goes up. */
+  release() {
+    this._shows.held = false;
+    this._changed();
+  }
+
+  /** @param {boolean} on whether what is unlike normal cargo is tinted */
+  setHeat(on) {
+    this._showMap('heat', on);
+  }
+
+  /** @param {boolean} on whether what could not be penetrated is hatched */
+  setOpaque(on) {
+    this._showMap('opaque', on);
+  }
+
+  /** @param {boolean} on whether pieces of a load are tinted by their material */
+  setMaterial(on) {
+    this._showMap('material', on);
+  }
+
+  /** @param {number} share of the heat's colour at its fullest, 0 to 1 */
+  setOpacity(share) {
+    this._opacity = Math.min(1, Math.max(0, share));
+    this._changed();
+  }
+
+  /** @param {number} score findings below are hidden, 0 to 1 */
+  setMinimumScore(score) {
+    this._minimumScore = score;
+    this._changed();
+  }
+
+  /**
+   * @param {string} label
+   * @param {boolean} on
+   */
+  setClassVisible(label, on) {
+    this._hiddenClasses[on ? 'delete' : 'add'](label);
+    this._changed();
+  }
+
+  /**
+   * Select a finding, or none.
+   * @param {number|null} index
+   */
+  select(index) {
+    const finding = index === null ? null : this._inspection?.findings[index] ?? null;
+    this._selected = finding === null ? null : index;
+    this._changed();
+    const shown = this._shownIndices();
+    const params = finding === null ? null : {
+      number: shown.indexOf(index) + 1, total: shown.length, label: named(finding.label), score: written(finding.score),
+    };
+    const text = params === null ? '' : this._t('viewer.finding.selected', params);
+    this._selectedEvent({index: this._selected, text, ...(finding ?? {})});
+  }
+
+  /** Select the next finding that is shown; after the last comes the first. */
+  next() {
+    this._step(1);
+  }
+
+  /** Select the one before. */
+  previous() {
+    this._step(-1);
+  }
+
+  /** @returns {import('./boxes.js').Item[]} to be drawn, the most important first */
+  get items() {
+    if (!this.state.visible) {
+      return [];
+    }
+    const classes = Object.keys(this._inspection?.thresholds ?? {});
+    const items = this._shownIndices().map((index) => this._itemOf(index, classes));
+    items.sort((one, other) => Number(other.selected) - Number(one.selected));
+    this._marks.forEach(({verdict, box, label}, number) => {
+      if (verdict === 'drawn' && box !== null && !this._hiddenClasses.has(label)) {
+        const text = this._t('viewer.finding.drawn', {label: named(label)});
+        const colour = colourOf('drawn', label, classes);
+        items.push({id: `mark ${number}`, index: null, box, text, kind: 'drawn', colour, verdict: null, selected: false});
+      }
+    });
+    return items;
+  }
+
+  /**
+   * @param {import('./types.js').Description} description
+   * @returns {import('./renderer.js').Layer[]} maps to be drawn
+   */
+  layers(description) {
+    const {visible, heat, opaque, material} = this.state;
+    const whole = [0, 0, description.width, description.height];
+    const load = this._inspection?.cargo_box ?? whole;
+    const wanted = [
+      [material, 'material', whole, MAP_STRENGTH.material],
+      [heat, 'anomaly', whole, this._opacity],
+      [opaque, 'opaque', load, MAP_STRENGTH.opaque],
+    ];
+    return wanted.filter(([on, name]) => visible && on && this._maps.has(name)).map(([, name, box, strength]) => (
+      {name, cells: this._maps.get(name), size: this._inspection.maps[name], strength, box}));
+  }
+
+  _itemOf(index, classes) {
+    const {label, kind, score, box} = this._inspection.findings[index];
+    const verdict = this._verdictOf(index);
+    const key = verdict === null ? 'viewer.finding.plain' : `viewer.finding.${verdict}`;
+    return {
+      id: `finding ${index}`, index, box, kind, verdict, colour: colourOf(kind, label, classes),
+      text: this._t(key, {label: named(label), score: written(score)}), selected: index === this._selected,
+    };
+  }
+
+  /** The last word of an operator on a finding. */
+  _verdictOf(index) {
+    const marks = this._marks.filter((mark) => mark.finding === index && mark.inspection === this._inspection.id);
+    const verdict = marks.at(-1)?.verdict;
+    return verdict === 'confirmed' || verdict === 'rejected' ? verdict : null;
+  }
+
+  _shownIndices() {
+    const indices = [];
+    (this._inspection?.findings ?? []).forEach(({label, score}, index) => {
+      if (score >= this._minimumScore && !this._hiddenClasses.has(label)) {
+        indices.push(index);
+      }
+    });
+    return indices;
+  }
+
+  _step(direction) {
+    const shown = this._shownIndices();
+    if (shown.length === 0) {
+      return;
+    }
+    const at = shown.indexOf(this._selected);
+    const first = direction > 0 ? 0 : shown.length - 1;
+    this.select(at < 0 ? shown[first] : shown[(at + direction + shown.length) % shown.length]);
+  }
+
+  _showMap(name, on) {
+    this._shows[name] = on;
+    this._wantMaps();
+    this._changed();
+  }
+
+  _wantMaps() {
+    const maps = this._inspection?.maps ?? {};
+    for (const [name, key] of [['anomaly', 'heat'], ['opaque', 'opaque'], ['material', 'material']]) {
+      if (this._shows[key] && maps[name] && !this._maps.has(name)) {
+        this._mapWanted(name);
+      }
+    }
+  }
+}
+
+function named(label) {
+  return (label ?? '').replaceAll('_', ' ');
+}
+
+/** Two digits, never rounded up to 1. */
+function written(score) {
+  return (Math.floor(score * 100 + 1e-9) / 100).toFixed(2);
+}

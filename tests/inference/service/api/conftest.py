@@ -1,0 +1,50 @@
+"""A desk with an account of each role, and clients of it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from argon2 import PasswordHasher
+
+from cargosight_inference.service.api.app import create_app
+from cargosight_inference.service.records import accounts
+from tests.made.service import MadeDesk, TestClient, client_of, made_desk, sign_in, write_template
+
+
+@pytest.fixture(autouse=True)
+def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash passwords quickly: each takes a tenth of a second otherwise, and seconds on a busy machine."""
+    cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr(accounts, "_hasher", lambda: cheap)
+    monkeypatch.setattr(accounts, "_nobody", lambda: cheap.hash("nobody's"))
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_template(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture
+def desk(tmp_path: Path, template: Path) -> Iterator[MadeDesk]:
+    with made_desk(tmp_path, template) as made:
+        yield made
+
+
+@pytest.fixture
+def client(desk: MadeDesk) -> Iterator[Callable[[str], TestClient]]:
+    """Give clients that somebody is signed in with, all of one application."""
+    app = create_app(desk)  # type: ignore[arg-type]
+    with ExitStack() as stack:
+
+        def signed_in(name: str) -> TestClient:
+            headers = sign_in(desk, name) if name else {}
+            return stack.enter_context(client_of(desk, app, headers=headers))
+
+        yield signed_in
+
+
+@pytest.fixture
+def nobody(client: Callable[[str], TestClient]) -> TestClient:
+    """A client that nobody is signed in with."""
+    return client("")
