@@ -66,6 +66,7 @@ class FakeSite:
 class _Handler(BaseHTTPRequestHandler):
     site: FakeSite
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else every answer in two pieces waits 40 ms
 
     @property
     def fake(self) -> FakeService:

@@ -9,7 +9,9 @@ from sqlalchemy import Connection, text
 
 from cargosight_inference.service.database.engine import Database
 from cargosight_inference.service.records import accounts, audit
+from cargosight_inference.service.settings import ServiceSettings
 from tests.made.databases import KINDS, made_database
+from tests.made.records import recorded
 
 
 @pytest.fixture(params=KINDS)
@@ -100,26 +102,21 @@ def test_a_chain_that_was_made_anew_does_not_have_the_hash_that_was_written_down
 
 
 def test_records_cut_from_the_end_show_by_what_they_told_of(database: Database) -> None:
-    with database.writing() as connection:
-        connection.execute(
-            text(
-                "INSERT INTO scan (id, lane, sha256, name, size, stored, source, received_by, received_at, state, "
-                "priority, to_inspect, overdue, attempts, has_picture) VALUES (1, 'lane-1', 'a', 'n', 1, 's', "
-                "'http', 'x', '2026', 'cleared', 5, :no, :no, 0, :no)"
-            ),
-            {"no": False},
-        )
-        moment = "2999-01-01T00:00:00.000000Z"
-        connection.execute(
-            text(
-                "INSERT INTO decision (scan_id, kind, decision, reason, note, made_by, made_at, request_id) VALUES "
-                "(1, 'decision', 'clear', '', '', 'olga', :moment, 'r')"
-            ),
-            {"moment": moment},
-        )
+    settings = ServiceSettings()
+    recorded(database, settings, "a.png")
     with database.reading() as connection:
-        found = audit.verify(connection)
-    assert "1 decisions are younger" in found.problems[0]
+        assert audit.verify(connection).intact
+    found = tamper(database, "DELETE FROM audit WHERE seq = 8")
+    assert "1 inspections and records of 0" in found.problems[0]
+
+
+def test_a_row_that_was_removed_shows_by_its_record(database: Database) -> None:
+    recorded(database, ServiceSettings(), "a.png")
+    with database.writing() as connection:
+        connection.execute(text("UPDATE scan SET inspection_id = NULL"))
+        connection.execute(text("DELETE FROM inspection"))
+    with database.reading() as connection:
+        assert "some were removed" in audit.verify(connection).problems[0]
 
 
 def test_a_scan_has_its_own_story(database: Database) -> None:

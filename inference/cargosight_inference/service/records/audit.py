@@ -6,25 +6,34 @@ record can tell later that nothing up to it was changed, not even by somebody wh
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Row, Table, func, insert, select
 
 from cargosight_inference.service.database.engine import now
-from cargosight_inference.service.database.tables import AUDIT, DECISIONS, INSPECTIONS, MARKS, SECONDARY
+from cargosight_inference.service.database.tables import (
+    AUDIT,
+    DECISIONS,
+    INSPECTIONS,
+    MARKS,
+    SCANS,
+    SECONDARY,
+)
 
 FIRST = "0" * 64
 _SHOWN_PROBLEMS = 20
-_BEARERS = (
-    (DECISIONS, DECISIONS.c.made_at, "decisions"),
-    (MARKS, MARKS.c.made_at, "marks"),
-    (SECONDARY, SECONDARY.c.made_at, "secondary inspections"),
-    (INSPECTIONS, INSPECTIONS.c.created_at, "inspections"),
+_TOLD: tuple[tuple[Table, tuple[str, ...], str], ...] = (
+    (SCANS, ("scan.accepted",), "scans"),
+    (INSPECTIONS, ("inspection",), "inspections"),
+    (DECISIONS, ("decision", "undo", "confirmation", "rejection", "override"), "decisions"),
+    (MARKS, ("mark",), "marks"),
+    (SECONDARY, ("secondary",), "secondary inspections"),
 )
-"""What never happens without an audit record of the same moment or a later one."""
+"""What has exactly one audit record for each row of a table, by action: neither is ever removed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,18 +179,20 @@ def verify(connection: Connection, expected: tuple[int, str] | None = None) -> V
         expected: number and hash of a record as somebody wrote them down; found anew in the chain.
     """
     problems: list[str] = []
-    count, seq, hash_, at = 0, 0, FIRST, ""
+    count, seq, hash_ = 0, 0, FIRST
+    told: Counter[str] = Counter()
     met = expected is None
     for row in connection.execution_options(yield_per=500).execute(select(AUDIT).order_by(AUDIT.c.seq)):
         problems.extend(_problems_of(row, seq, hash_))
-        count, seq, hash_, at = count + 1, row.seq, row.hash, row.at
+        count, seq, hash_ = count + 1, row.seq, row.hash
+        told[row.action] += 1
         met = met or (row.seq, row.hash) == expected
     if not met and expected is not None:
         problems.append(
             f"no record {expected[0]} has the hash {expected[1][:12]}… that was expected: records were removed, or the "
             "chain was made anew"
         )
-    problems.extend(_missing_at_the_end(connection, at))
+    problems.extend(_compared(connection, told))
     return Verification(count, (seq, hash_), tuple(problems[:_SHOWN_PROBLEMS]), len(problems))
 
 
@@ -196,12 +207,15 @@ def _problems_of(row: Row[Any], seq: int, previous: str) -> Iterator[str]:
         yield f"record {row.seq} ({row.action} by {row.actor}, {row.at}) was changed"
 
 
-def _missing_at_the_end(connection: Connection, last: str) -> Iterator[str]:
-    """Find what happened after the last record: every decision has one, so that some were cut off."""
-    for table, moment, name in _BEARERS:
-        later = connection.execute(select(func.count()).select_from(table).where(moment > last)).scalar_one()
-        if later:
-            yield f"{later:,} {name} are younger than the last record: records are missing at the end"
+def _compared(connection: Connection, told: Mapping[str, int]) -> Iterator[str]:
+    """Compare the chain with what it tells of: records that were cut from its end leave rows behind that have none."""
+    for table, actions, name in _TOLD:
+        rows = connection.execute(select(func.count()).select_from(table)).scalar_one()
+        records_of = sum(told.get(action, 0) for action in actions)
+        if records_of < rows:
+            yield f"there are {rows:,} {name} and records of {records_of:,}: records are missing, such as at the end"
+        elif records_of > rows:
+            yield f"there are records of {records_of:,} {name} and only {rows:,} of them: some were removed"
 
 
 def _hash(values: tuple[int, str, str, str, str | None, int | None, str, str]) -> str:

@@ -48,7 +48,7 @@ def test_a_scan_appears_by_itself_within_300_ms(opened: Opener, service: FakeSer
         ".observe(document.querySelector('.side'), {subtree: true, childList: true, characterData: true})"
     )
     waits = []
-    for number in ("A1", "A2", "A3"):
+    for number in ("A1", "A2"):
         begun = time.time() * 1000
         service.arrive(number, PICTURE)
         shows(page, number)
@@ -56,7 +56,7 @@ def test_a_scan_appears_by_itself_within_300_ms(opened: Opener, service: FakeSer
         page.keyboard.press("c")
         expect(page.locator(".stage-title")).to_have_text("No scan to decide")
     assert min(waits) < 300, waits
-    expect(page.locator(".strip [data-part=previous] li")).to_have_count(3)
+    expect(page.locator(".strip [data-part=previous] li")).to_have_count(2)
 
 
 def test_scans_queue_while_one_is_undecided(opened: Opener, service: FakeService) -> None:
@@ -343,6 +343,7 @@ def test_the_use_of_filters_is_reported(opened: Opener, service: FakeService) ->
     expect(page.locator(".standard")).to_have_text("")
     page.get_by_role("button", name="Edge enhancement").click()
     page.keyboard.press("0")
+    page.keyboard.press("?")  # leaving, one does not wait for more uses
     until(
         lambda: (
             {body["filter"] for path, body in service.bodies if path.endswith("/filters")}

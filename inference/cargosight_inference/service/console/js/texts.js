@@ -46,9 +46,9 @@ export class Texts {
     return new Intl.NumberFormat(this.language, {style: 'percent', minimumFractionDigits: digits, maximumFractionDigits: digits}).format(share);
   }
 
-  /** A score in [0, 1]; two digits never round it up to 1. */
+  /** A score in [0, 1], rounded as the reasons of the advice are. */
   score(value) {
-    return (Math.floor(value * 100 + 1e-9) / 100).toFixed(2);
+    return value.toFixed(2);
   }
 
   /** Seconds as `8 s`, `3:05` or `1:02:03`, or a dash. */

@@ -179,6 +179,7 @@ class LaneDesk {
     this.follows = this.follows && !chosen;
     this.current = scan;
     this.guard.begin();
+    this.head.tick(null);
     this.pictureSeen = false;
     this.findings.clear();
     this.source.show(id);
@@ -230,6 +231,8 @@ class LaneDesk {
     const {t} = this.app;
     this.current = null;
     this.guard.begin();
+    this.head.tick(null);
+    this.pictureSeen = false;
     this.source.show(null);
     this.findings.clear();
     this.view.close(el('p', {class: 'stage-title', text: t('lane.idle')}), el('p', {text: t('lane.idle_hint')}));

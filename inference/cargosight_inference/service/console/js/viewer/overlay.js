@@ -261,7 +261,7 @@ function named(label) {
   return (label ?? '').replaceAll('_', ' ');
 }
 
-/** Two digits, never rounded up to 1. */
+/** Two digits, rounded as the reasons of the advice are. */
 function written(score) {
-  return (Math.floor(score * 100 + 1e-9) / 100).toFixed(2);
+  return score.toFixed(2);
 }
