@@ -39,7 +39,7 @@ def labels(viewer):
 
 def test_findings_in_words_and_lines(viewer):
     viewer.show("wide", inspection=FOUND)
-    assert labels(viewer)[::-1] == ["handgun 0.99", "anomaly 0.70", "knife 0.40", "dense region 0.30"]
+    assert labels(viewer)[::-1] == ["handgun 1.00", "anomaly 0.70", "knife 0.40", "dense region 0.30"]
     dashes = viewer.run(
         "() => [...document.querySelectorAll('.viewer-box')].map((box) => "
         "[box.dataset.kind, box.querySelector('rect:last-of-type').getAttribute('stroke-dasharray')])"
@@ -70,7 +70,7 @@ def test_findings_are_reached_by_keys_and_read_out(viewer):
     viewer.show("wide", inspection=FOUND)
     viewer.look_at(100, 600, 8)
     viewer.page.keyboard.press(".")
-    assert viewer.events("selected")[-1]["text"] == "Finding 1 of 4: handgun, 0.99"
+    assert viewer.events("selected")[-1]["text"] == "Finding 1 of 4: handgun, 1.00"
     viewer.run("() => viewer.readPixels(0, 0, 1, 1)")
     x1, y1, x2, y2 = viewer.run("viewer.places.find(({id}) => id === 'finding 0').box")
     assert x1 >= 0 and y1 >= 0 and x2 <= VIEW["width"] and y2 <= VIEW["height"]  # it was brought into sight
@@ -96,7 +96,7 @@ def test_marks_of_operators(viewer):
         ],
     )
     assert labels(viewer)[::-1] == [
-        "✓ handgun 0.99",
+        "✓ handgun 1.00",
         "anomaly 0.70",
         "knife 0.40",
         "dense region 0.30",
