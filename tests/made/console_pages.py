@@ -18,6 +18,11 @@ Opener = Callable[..., "Page"]
 _WATCH = """
 window.violations = [];
 document.addEventListener('securitypolicyviolation', (event) => window.violations.push(event.violatedDirective));
+window.seenSince = null;
+new MutationObserver(() => {
+  if (!document.querySelector('.timer')?.textContent) window.seenSince = null;
+  else window.seenSince ??= performance.now();
+}).observe(document, {subtree: true, childList: true, characterData: true});
 """
 _EXPECTED = ("401", "403", "409", "422", "503", "ERR_", "net::")
 """In what the browser writes of an answer that is no success: the tests ask for those."""
@@ -25,28 +30,29 @@ _EXPECTED = ("401", "403", "409", "422", "503", "ERR_", "net::")
 
 @dataclass
 class Desks:
-    """A browser profile for each person, which keeps the console's files from test to test, and the site."""
+    """The site, and a browser profile at each of its desks, which keeps the console's files from test to test."""
 
     site: FakeSite
     browser: "Browser"
-    contexts: dict[str, "BrowserContext"] = field(default_factory=dict)
-    free: dict[str, list["Page"]] = field(default_factory=dict)
+    contexts: list["BrowserContext"] = field(default_factory=list)
+    free: list[list["Page"]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
-    def page_of(self, name: str) -> "Page":
-        """A page of a person's that no other part of the test has."""
-        if name not in self.contexts:
-            self.contexts[name] = self.browser.new_context(reduced_motion="reduce")
-        if self.free.setdefault(name, []):
-            return self.free[name].pop()
-        page = self.contexts[name].new_page()
+    def page_at(self, desk: int) -> "Page":
+        """A page at a desk that no other part of the test has."""
+        if desk == len(self.contexts):
+            self.contexts.append(self.browser.new_context(reduced_motion="reduce"))
+            self.free.append([])
+        if self.free[desk]:
+            return self.free[desk].pop()
+        page = self.contexts[desk].new_page()
         page.set_default_timeout(8000)
         page.add_init_script(_WATCH)
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.on("console", lambda message: self.problems.append(message.text) if _counts(message) else None)
         return page
 
-    def put_back(self, name: str, page: "Page") -> None:
+    def put_back(self, desk: int, page: "Page") -> None:
         """Leave a page for the next test as if nobody had been there."""
         if page.is_closed():
             return
@@ -54,7 +60,7 @@ class Desks:
         page.evaluate("localStorage.clear()")
         page.goto("about:blank")
         page.emulate_media(media="null")
-        self.free[name].append(page)
+        self.free[desk].append(page)
 
 
 @pytest.fixture(scope="module")
@@ -73,30 +79,45 @@ def service(desks: Desks, tmp_path: Path) -> FakeService:
 
 @pytest.fixture
 def opened(desks: Desks, service: FakeService) -> Iterator[Opener]:
-    """Opens the console as somebody who is signed in (nobody for None), at an address behind the #."""
-    pages: list[tuple[str, Any]] = []
+    """Opens the console as somebody who is signed in (nobody for None), at an address behind the #.
+
+    Every person of a test has a desk, unless one comes in the place (`instead`) of another who has left.
+    """
+    pages: list[tuple[int, Any]] = []
+    people: list[str | None] = []
     desks.problems.clear()
 
     def open_page(
-        name: str | None = "ada", path: str = "", size: tuple[int, int] = (1366, 768), scheme: Any = "dark"
+        name: str | None = "ada", path: str = "", *, scheme: Any = "dark", instead: "Page | None" = None
     ) -> "Page":
-        page = desks.page_of(str(name))
-        pages.append((str(name), page))
+        if instead is not None:
+            page = instead
+            page.goto("about:blank")
+        else:
+            people.extend([name] if name not in people else [])
+            page = desks.page_at(people.index(name))
+            pages.append((people.index(name), page))
         if name is not None:
             service.sessions[f"of-{name}"] = name
             page.context.add_cookies([{"name": COOKIE, "value": f"of-{name}", "url": desks.site.address}])
-        page.set_viewport_size({"width": size[0], "height": size[1]})
+        page.set_viewport_size({"width": 1366, "height": 768})
         page.emulate_media(color_scheme=scheme)
         page.goto(f"{desks.site.address}/#/{path}")
         return page
 
     yield open_page
     service.drop_streams()
-    for name, page in pages:
-        desks.put_back(name, page)
-    for context in desks.contexts.values():
+    for desk, page in pages:
+        desks.put_back(desk, page)
+    for context in desks.contexts:
         context.clear_cookies()
     assert desks.problems == []
+
+
+def shows(page: "Page", number: str) -> None:
+    """Wait until a scan is open, and its picture has been in sight for long enough to decide."""
+    page.locator(f".side:has(.scan-name bdi:text-is('{number}')):has(.timer:not(:empty))").wait_for()
+    page.wait_for_timeout(max(0.0, 420 - page.evaluate("performance.now() - seenSince")))
 
 
 def sign_in(page: "Page", name: str, password: str = PASSWORD) -> None:

@@ -8,11 +8,11 @@ import pytest
 
 from tests.made import scans
 from tests.made.browser import browser
-from tests.made.console_pages import Opener, desks, opened, service
+from tests.made.console_pages import Opener, desks, opened, service, shows
 from tests.made.fake_service import FakeService
 
 pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: no page is tested")
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 __all__ = ["browser", "desks", "opened", "service"]
 
@@ -25,13 +25,6 @@ def until(what: Callable[[], object], seconds: float = 8.0) -> None:
     while not what():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.02)
-
-
-def shows(page: Page, number: str) -> None:
-    """The scan is open, and its picture has been in sight for long enough to decide."""
-    expect(page.locator(".scan-name")).to_have_text(number)
-    expect(page.locator(".timer")).to_have_text(re.compile(r"\d"))
-    page.wait_for_timeout(450)
 
 
 def decisions(service: FakeService) -> list[dict[str, object]]:
@@ -57,19 +50,16 @@ def test_a_scan_appears_by_itself_within_300_ms(opened: Opener, service: FakeSer
         expect(page.locator(".stage-title")).to_have_text("No scan to decide")
     assert min(waits) < 300, waits
     expect(page.locator(".strip [data-part=previous] li")).to_have_count(2)
-
-
-def test_scans_queue_while_one_is_undecided(opened: Opener, service: FakeService) -> None:
-    service.arrive("A1", PICTURE)
-    page = opened()
-    shows(page, "A1")
-    service.arrive("A2", PICTURE)
-    expect(page.locator("[data-part=waiting] .strip-name")).to_have_text("A2")
+    # While one is undecided, others queue.
+    service.arrive("A3", PICTURE)
+    shows(page, "A3")
+    service.arrive("A4", PICTURE)
+    expect(page.locator("[data-part=waiting] .strip-name")).to_have_text("A4")
     expect(page.locator("[data-part=queue]")).to_have_text("2 to decide")
-    expect(page.locator(".scan-name")).to_have_text("A1")
+    expect(page.locator(".scan-name")).to_have_text("A3")
     page.keyboard.press("c")
-    shows(page, "A2")
-    assert [body["decision"] for body in decisions(service)] == ["clear"]
+    expect(page.locator(".scan-name")).to_have_text("A4")
+    assert [body["decision"] for body in decisions(service)] == ["clear"] * 3
 
 
 def test_nothing_is_decided_by_accident(opened: Opener, service: FakeService) -> None:
@@ -164,13 +154,9 @@ def test_late_findings_come_without_moving_the_picture(opened: Opener, service: 
     page.keyboard.press("Enter")
     until(lambda: len(decisions(service)) == 1)
 
-
-def test_late_findings_of_a_cleared_scan_are_not_left_to_the_strip(
-    opened: Opener, service: FakeService
-) -> None:
-    scan = service.arrive("A1", PICTURE, overdue=True)
-    page = opened()
-    shows(page, "A1")
+    # Those of a scan that was cleared meanwhile are not left to the strip.
+    scan = service.arrive("A2", PICTURE, overdue=True)
+    shows(page, "A2")
     page.keyboard.press("c")
     expect(page.locator(".undo-bar")).to_be_visible()
     service.inspect(scan, KNIFE)
@@ -248,20 +234,20 @@ def test_a_stream_that_falls_silent_is_opened_anew_behind_the_last_event(
 ) -> None:
     page = opened(path="help")
     service.arrive("A1", PICTURE)
-    service.beat = 0.1
+    service.beat = 0.05
     page.evaluate(
         """async () => {
           const {EventStream} = await import('/js/event_stream.js');
           window.told = [];
           window.stream = new EventStream({
-            lane: 'lane-1', silenceMs: 400, onOpen() {},
+            lane: 'lane-1', silenceMs: 250, onOpen() {},
             onEvent: (kind, data) => told.push(data.number), onState: (state) => told.push(state),
           });
           stream.start();
         }"""
     )
     until(lambda: "live" in page.evaluate("told"))
-    page.wait_for_timeout(600)
+    page.wait_for_timeout(400)
     assert "lost" not in page.evaluate("told")  # comment lines are life enough
     service.silent = True
     until(lambda: "lost" in page.evaluate("told"))
