@@ -180,6 +180,22 @@ def test_another_person_confirms_or_rejects(database: Database) -> None:
         answer(again["id"], agree=True, by="ivan")
 
 
+def test_nobody_gets_round_the_second_person(database: Database) -> None:
+    lane = LaneSettings(name="lane-1", second_person="all", undo_seconds=60)
+    scan = recorded(database, SETTINGS)
+    made = decide(database, scan, "clear", lane, asked=asked(by="vera"))
+    with pytest.raises(ConflictError, match="waits for another person"), database.writing() as connection:
+        decisions.override(
+            connection, scan, made["id"], choice="clear", reason="me", note="", asked=asked(by="vera")
+        )
+    assert state_of(database, scan) == "to_confirm"
+    with database.writing() as connection:
+        decisions.confirm(connection, scan, made["id"], agree=True, note="", asked=asked(by="ivan"))
+    with pytest.raises(ConflictError, match="no longer be undone"), database.writing() as connection:
+        decisions.undo(connection, lane, scan, made["id"], asked=asked(by="vera"))
+    assert state_of(database, scan) == "cleared"
+
+
 def test_a_supervisor_overrides_and_the_first_record_stays(database: Database) -> None:
     scan = recorded(database, SETTINGS)
     made = decide(database, scan, "clear")

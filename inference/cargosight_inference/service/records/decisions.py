@@ -106,7 +106,7 @@ def undo(
     made = _in_force(connection, row, decision)
     if made.made_by != asked.by:
         raise ConflictError("not_yours", f"the decision is {made.made_by}'s; a supervisor can override it")
-    if made.kind != "decision" or row.state == "closed":
+    if made.kind != "decision" or row.state == "closed" or _confirmed(connection, scan, decision):
         raise ConflictError("too_late", "this can no longer be undone; a supervisor can override it")
     if asked.moment - as_time(made.made_at) > timedelta(seconds=lane.undo_seconds):
         raise ConflictError(
@@ -173,7 +173,12 @@ def override(
     row, repeated = _begin(connection, scan, asked)
     if repeated is not None:
         return repeated
-    _in_force(connection, row, decision)
+    made = _in_force(connection, row, decision)
+    if row.state == "to_confirm" and made.made_by == asked.by:
+        raise ConflictError(
+            "second_person_needed",
+            "the decision is yours and waits for another person, who has to confirm it",
+        )
     if row.state == "closed":
         raise ConflictError("closed", "the secondary inspection of this scan is recorded: it is closed")
     if not reason:
@@ -244,6 +249,14 @@ def _meanwhile(connection: Connection, row: Row[Any]) -> str:
         return f"the scan is {row.state}"
     what = made.kind if made.decision is None else f"{made.kind} to {made.decision}"
     return f"{made.made_by} was faster: {what} at {made.made_at[11:19]} UTC; the scan is {row.state}"
+
+
+def _confirmed(connection: Connection, scan: int, decision: int) -> bool:
+    """Return whether another person confirmed a decision: then it is no longer its maker's alone."""
+    later = select(DECISIONS.c.id).where(
+        DECISIONS.c.scan_id == scan, DECISIONS.c.id > decision, DECISIONS.c.kind == "confirmation"
+    )
+    return connection.execute(later.limit(1)).first() is not None
 
 
 def _last(connection: Connection, scan: int) -> int:
