@@ -22,12 +22,13 @@ from cargosight_inference.service.drawing import Drawing
 from cargosight_inference.service.folders import FolderWatch, WatchedFolder
 from cargosight_inference.service.inspecting import Inspecting, Office, chosen
 from cargosight_inference.service.lane_engines import LaneEngines
+from cargosight_inference.service.lane_folders import limits_of, watched_folders
 from cargosight_inference.service.measuring import Measuring
 from cargosight_inference.service.metrics import Metrics
 from cargosight_inference.service.picturing import FOLDER, Picturing
 from cargosight_inference.service.records import accounts, events, scans
 from cargosight_inference.service.records.scans import ScanRecords
-from cargosight_inference.service.settings import LaneSettings, ServiceSettings
+from cargosight_inference.service.settings import ServiceSettings
 from cargosight_inference.service.storage import Storage
 from cargosight_inference.service.viewers import Viewers
 from cargosight_models.locking import exclusive
@@ -70,7 +71,7 @@ class Desk:
 
         Raises:
             UsageError: another service has the data folder.
-            ConfigurationError: the database's URL is none.
+            ConfigurationError: the database's URL is none, or two lanes share a folder.
             DatabaseError: the database is newer than this version, locked, or cannot be read.
         """
         with ExitStack() as stack:
@@ -80,6 +81,7 @@ class Desk:
 
     def _start(self, stack: ExitStack) -> None:
         settings, data = self.settings, self.settings.data
+        folders = watched_folders(settings)
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         held = f"another service works in {data}; stop it, or give this one a folder of its own (data)"
         stack.enter_context(exclusive(data / "service.lock", held=held))
@@ -113,24 +115,13 @@ class Desk:
         self._picturing = Picturing(self.office)
         self._picturing.start()
         stack.callback(self._picturing.stop)
-        for lane in settings.lanes:
-            if lane.watch:
-                self._watch(lane, stack)
+        for folder in folders:
+            self._watch(folder, stack)
         self._start_clock(stack)
 
-    def _watch(self, lane: LaneSettings, stack: ExitStack) -> None:
-        own = self.settings.data / "lanes" / lane.name
-        inbox = lane.folder or own / "inbox"
-        if lane.folder is None:
-            inbox.mkdir(parents=True, exist_ok=True)
-        beside = own if lane.folder is None else lane.folder.parent
-        folder = WatchedFolder(
-            lane=lane.name,
-            inbox=inbox,
-            processed=beside / f"{inbox.name}-processed" if lane.folder else own / "processed",
-            failed=beside / f"{inbox.name}-failed" if lane.folder else own / "failed",
-            limits=self.limits(lane.name),
-        )
+    def _watch(self, folder: WatchedFolder, stack: ExitStack) -> None:
+        if self.settings.lane(folder.lane).folder is None:  # another's may be a share that is not there yet
+            folder.inbox.mkdir(parents=True, exist_ok=True)
         watch = FolderWatch(folder, self.reception)
         watch.start()
         self.folders.append(watch)
@@ -163,8 +154,7 @@ class Desk:
 
     def limits(self, lane: str) -> LaneLimits:
         """Return what a lane takes."""
-        each = self.settings.lane(lane)
-        return LaneLimits(most_bytes=self.settings.max_upload_mb << 20, most_waiting=each.most_waiting)
+        return limits_of(self.settings, self.settings.lane(lane))
 
     def wake(self) -> None:
         """Say that a scan was accepted: consoles hear of it, and it is worked on."""
