@@ -12,28 +12,14 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, func, insert, select
+from sqlalchemy import Connection, Row, func, insert, select
 
 from cargosight_inference.service.database.engine import now
-from cargosight_inference.service.database.tables import (
-    AUDIT,
-    DECISIONS,
-    INSPECTIONS,
-    MARKS,
-    SCANS,
-    SECONDARY,
-)
+from cargosight_inference.service.database.tables import AUDIT
+from cargosight_inference.service.records.audit_rows import TOLD, difference
 
 FIRST = "0" * 64
 _SHOWN_PROBLEMS = 20
-_TOLD: tuple[tuple[Table, tuple[str, ...], str], ...] = (
-    (SCANS, ("scan.accepted",), "scans"),
-    (INSPECTIONS, ("inspection",), "inspections"),
-    (DECISIONS, ("decision", "undo", "confirmation", "rejection", "override"), "decisions"),
-    (MARKS, ("mark",), "marks"),
-    (SECONDARY, ("secondary",), "secondary inspections"),
-)
-"""What has exactly one audit record for each row of a table, by action: neither is ever removed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +158,7 @@ def _detail(stored: Any) -> Mapping[str, Any]:  # noqa: ANN401 - what somebody e
 
 
 def verify(connection: Connection, expected: tuple[int, str] | None = None) -> Verification:
-    """Walk along the chain and compare every record with its hash and with the one before.
+    """Walk along the chain and compare every record with its hash, with the one before, and with what it tells of.
 
     Args:
         connection: for reading.
@@ -184,6 +170,10 @@ def verify(connection: Connection, expected: tuple[int, str] | None = None) -> V
     met = expected is None
     for row in connection.execution_options(yield_per=500).execute(select(AUDIT).order_by(AUDIT.c.seq)):
         problems.extend(_problems_of(row, seq, hash_))
+        about = {"actor": row.actor, "action": row.action, "scan": row.scan_id}
+        what = difference(connection, **about, detail=_detail(row.detail))
+        if what is not None:
+            problems.append(f"what record {row.seq} tells of ({row.action} by {row.actor}, {row.at}): {what}")
         count, seq, hash_ = count + 1, row.seq, row.hash
         told[row.action] += 1
         met = met or (row.seq, row.hash) == expected
@@ -209,7 +199,7 @@ def _problems_of(row: Row[Any], seq: int, previous: str) -> Iterator[str]:
 
 def _compared(connection: Connection, told: Mapping[str, int]) -> Iterator[str]:
     """Compare the chain with what it tells of: records that were cut from its end leave rows behind that have none."""
-    for table, actions, name in _TOLD:
+    for table, actions, name in TOLD:
         rows = connection.execute(select(func.count()).select_from(table)).scalar_one()
         records_of = sum(told.get(action, 0) for action in actions)
         if records_of < rows:

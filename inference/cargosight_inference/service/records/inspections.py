@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from cargosight_inference.service.database.engine import Database, as_text, as_time
 from cargosight_inference.service.database.tables import FINDINGS, INSPECTIONS, SCANS
 from cargosight_inference.service.records import audit, events, scans
+from cargosight_inference.service.records.audit_rows import text_hash
 from cargosight_inference.service.records.errors import MissingRecordError
 
 
@@ -44,7 +45,12 @@ def record(
         row = connection.execute(select(SCANS).where(SCANS.c.id == scan)).one()
         known = find(connection, scan, result["fingerprint"], result["operating_point"])
         new = known is None
-        inspection = known if known is not None else _insert(connection, row, result, maps, moment)
+        text = json.dumps(result, allow_nan=False)
+        inspection = (
+            known
+            if known is not None
+            else _insert(connection, row, result, text=text, maps=maps, moment=moment)
+        )
         values: dict[str, Any] = {"to_inspect": False, "inspection_id": inspection}
         if row.state == "waiting":
             values |= {"state": "undecided", "shown_at": as_text(moment)}
@@ -59,6 +65,7 @@ def record(
                 detail={
                     "inspection": inspection,
                     "late": row.overdue,
+                    "result_sha256": text_hash(text),
                     **{key: result[key] for key in ("decision", "model", "fingerprint", "operating_point")},
                     **{key: result[key] for key in ("precision", "thresholds")},
                 },
@@ -71,6 +78,8 @@ def _insert(
     connection: Connection,
     row: Row[Any],
     result: Mapping[str, Any],
+    *,
+    text: str,
     maps: str | None,
     moment: datetime,
 ) -> int:
@@ -88,7 +97,7 @@ def _insert(
             created_at=as_text(moment),
             seconds_from_arrival=(moment - as_time(row.received_at)).total_seconds(),
             maps=maps,
-            result=json.dumps(result, allow_nan=False),
+            result=text,
         )
         .returning(INSPECTIONS.c.id)
     )
