@@ -135,6 +135,10 @@ class FakeService:
         account = self.accounts[name]
         return {**account, "csrf": f"csrf-{name}"}
 
+    def leave(self, name: str) -> Answer:
+        self.sessions = {session: who for session, who in self.sessions.items() if who != name}
+        return 204, None
+
     def lane(self) -> dict[str, Any]:
         states = [scan["state"] for scan in self.scans.values()]
         settings = LaneSettings(name=LANE)

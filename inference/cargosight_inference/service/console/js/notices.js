@@ -45,6 +45,12 @@ export class Notices {
     return close;
   }
 
+  /** Take every message away: the next person has no use for them. */
+  clear() {
+    this.list.replaceChildren();
+    this.voice.textContent = '';
+  }
+
   /** Show what a request was refused for, in the service's words where it has any. */
   problem(error, fallback = this.texts.t('notice.no_answer')) {
     return this.show(error.message || fallback, {tone: 'warn'});
