@@ -4,6 +4,7 @@ import numpy as np
 
 from cargosight_inference.scans.scan import Scan
 from tests.made.viewer_fixtures import HEIGHT, VIEW, WIDTH
+from tests.made.viewer_page import ViewerPage
 
 
 def inspection(*findings, **more):
@@ -111,6 +112,28 @@ def test_marks_of_operators(viewer):
         "document.querySelector('[data-kind=drawn] rect:last-of-type').getAttribute('stroke-dasharray')"
     )
     assert drawn != "none"
+
+
+def test_lines_keep_their_share_of_the_screen(browser, viewer_pictures):
+    told = {}
+    for width, height, ratio in ((1366, 768, 1), (1366, 768, 1.25), (3840, 2160, 1), (1920, 1080, 2)):
+        size = {"width": width, "height": height}
+        page = browser.new_page(viewport=size, device_scale_factor=ratio)
+        viewer = ViewerPage(page, *viewer_pictures)
+        viewer.show("wide", inspection=FOUND)
+        viewer.run("() => { viewer.startMeasuring(); viewer.readPixels(0, 0, 1, 1); }")
+        lines = viewer.run(
+            "() => ['.viewer-box rect:last-of-type', '.viewer-measure path'].map((each) => "
+            "Number(document.querySelector(each).getAttribute('stroke-width')) * devicePixelRatio)"
+        )
+        told[width, height, ratio] = [round(line, 1) for line in lines]
+        page.close()
+    assert told == {
+        (1366, 768, 1): [2, 5],
+        (1366, 768, 1.25): [3, 7.5],
+        (3840, 2160, 1): [6, 15],
+        (1920, 1080, 2): [6, 15],
+    }
 
 
 def overlap(one, other):

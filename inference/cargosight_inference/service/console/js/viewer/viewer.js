@@ -320,8 +320,7 @@ export class Viewer {
     this.camera.setView(width, height, ratio);
     const lettering = letteringOf(this._stage.svg);
     this._unit = lettering.unit;
-    this._boxes.setLettering(lettering);
-    this._tools.setLettering(lettering);
+    [this._boxes, this._tools, this._stage].forEach((each) => each.setLettering(lettering));
     this._drawFrame(); // at once: a canvas that was resized is empty
   }
 
