@@ -19,8 +19,20 @@ export class FindingsPanel {
     this.drawButton = el('button', {class: 'button', type: 'button', data: {kind: 'small'}, on: {click: () => told.onDraw()}},
       icon('pencil'), app.t('finding.draw'), el('kbd', {text: app.t('key.draw')}));
     this.drawButton.hidden = !told.onDraw;
+    this.offerDrawing(false);
+    this.drawing(false);
     this.element = el('section', {class: 'findings', aria: {label: app.t('finding.title')}},
       el('div', {class: 'findings-head'}, this.title, this.drawButton), this.list);
+  }
+
+  /** @param {boolean} there whether there is a picture to draw in. */
+  offerDrawing(there) {
+    this.drawButton.setAttribute('aria-disabled', String(!there));
+  }
+
+  /** @param {boolean} on whether a box is being drawn. */
+  drawing(on) {
+    this.drawButton.setAttribute('aria-pressed', String(on));
   }
 
   /** Show the findings of an inspection and the marks of the scan. */

@@ -2,6 +2,7 @@
 
 import {el, put} from './dom.js';
 import {OverlayPanel} from './overlay_panel.js';
+import {KEYMAP} from './viewer/keymap.js';
 import {Viewer} from './viewer/viewer.js';
 import {ViewerTools} from './viewer_tools.js';
 
@@ -12,7 +13,8 @@ export class ScanView {
   /**
    * @param {object} app
    * @param {object} told `onAppeared()` when the picture, or the word that there is none, is in sight; `onDetail(detail)`;
-   *     `onSelected(index)`; `onDrawn(box)`.
+   *     `onSelected(index)`; `onDrawn(box)`, absent where nothing is drawn; `onTool(name)`; `onPicture(there)`, whether there is
+   *     a picture to draw in.
    */
   constructor(app, told) {
     this.app = app;
@@ -29,6 +31,7 @@ export class ScanView {
       t: app.t,
       onEvent: (name, detail) => this.heard(name, detail),
     });
+    if (!told.onDrawn) this.viewer.setKeys(KEYMAP.filter(({action}) => action !== 'draw'));
     this.tools = new ViewerTools(app, this.viewer);
     this.overlayPanel = new OverlayPanel(app, this.viewer);
     this.element = el('section', {class: 'stage', aria: {label: app.t('lane.picture')}},
@@ -70,7 +73,7 @@ export class ScanView {
     this.told_ = new Set();
     this.summary = null;
     this.detail = null;
-    this.shown = null;
+    this.setShown(null);
     this.say(message);
   }
 
@@ -78,6 +81,11 @@ export class ScanView {
     clearInterval(this.stillHere);
     this.open_.abort();
     this.viewer.destroy();
+  }
+
+  setShown(description) {
+    this.shown = description;
+    this.told.onPicture?.(description !== null);
   }
 
   say(message) {
@@ -101,7 +109,7 @@ export class ScanView {
     const description = await this.insist(() => this.app.pictures.description(summary.id), signal);
     if (signal.aborted || description === null) return;
     this.say([]);
-    this.shown = description;
+    this.setShown(description);
     this.viewer.show(summary.id, description);
     this.tools.reset();
     this.annotate();
@@ -150,6 +158,12 @@ export class ScanView {
     this.app.notices.show(message, {tone: 'warn'});
   }
 
+  /** Say why a key does nothing, in the place of what was said of the one before. */
+  calm(message) {
+    this.calmed?.();
+    this.calmed = this.app.notices.show(message);
+  }
+
   heard(name, detail) {
     this.tools?.heard(name, detail);
     if (name === 'ready') this.told.onAppeared?.();
@@ -158,7 +172,9 @@ export class ScanView {
     } else if (name === 'selected') {
       if (detail.text) this.app.notices.announce(detail.text);
       this.told.onSelected?.(detail.index);
-    } else if (name === 'overlay') this.overlayPanel?.update(detail);
+    } else if (name === 'tool') this.told.onTool?.(detail.name);
+    else if (name === 'unavailable') this.calm(detail.message);
+    else if (name === 'overlay') this.overlayPanel?.update(detail);
     else if (name === 'drawn') this.told.onDrawn?.(detail.box);
     else if (name === 'problem') this.problem(detail);
   }

@@ -75,6 +75,11 @@ export class Overlay {
     this._changed();
   }
 
+  /** @param {string} name of a map. @returns {boolean} whether the inspection has it */
+  hasMap(name) {
+    return Boolean(this._inspection?.maps?.[name]);
+  }
+
   /** @returns {OverlayState} */
   get state() {
     const {visible, held, heat, opaque, material} = this._shows;

@@ -14,6 +14,7 @@
  *   overlay   the state of the overlay
  *   tool      {name}                 draw, measure, or null
  *   loupe     {on}
+ *   unavailable {message}            why a key does nothing on this picture
  *   problem   {code, message}        code no_webgl, context_lost, tile or map
  *   restored  {}                     after context_lost
  */
@@ -283,7 +284,8 @@ export class Viewer {
   }
 
   _listen(keyTarget) {
-    const {act, holdable} = actionsOf(this, this._bank);
+    const {act, holdable} = actionsOf(this, this._bank, (key, {text = ''} = {}) => (
+      this._onEvent('unavailable', {message: this._t(key, {filter: text && this._t(text)})})));
     this._keyboard = new Keyboard({
       host: this._stage.root, target: keyTarget, act, holdable,
       first: (event) => this._toolKey(event),
