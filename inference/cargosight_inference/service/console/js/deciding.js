@@ -105,7 +105,7 @@ export class Deciding {
     const {view} = this.desk;
     const {notices, t} = this.app;
     if (this.asking) return;
-    if (!view.shown) {
+    if (!view.drawable) {
       view.calm(t('finding.no_picture'));
       return;
     }

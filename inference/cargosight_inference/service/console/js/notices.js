@@ -1,4 +1,4 @@
-/** Short messages: seen in a corner that covers no picture, and heard politely. */
+/** Short messages: seen in a corner that covers no picture and no list, and heard politely. */
 
 import {el} from './dom.js';
 import {icon} from './icons.js';

@@ -2,6 +2,7 @@
 
 import {el, put} from './dom.js';
 import {OverlayPanel} from './overlay_panel.js';
+import {PlainPicture} from './plain_picture.js';
 import {KEYMAP} from './viewer/keymap.js';
 import {Viewer} from './viewer/viewer.js';
 import {ViewerTools} from './viewer_tools.js';
@@ -31,11 +32,25 @@ export class ScanView {
       t: app.t,
       onEvent: (name, detail) => this.heard(name, detail),
     });
-    if (!told.onDrawn) this.viewer.setKeys(KEYMAP.filter(({action}) => action !== 'draw'));
+    if (this.withoutCard) this.goPlain();
+    else if (!told.onDrawn) this.viewer.setKeys(KEYMAP.filter(({action}) => action !== 'draw'));
     this.tools = new ViewerTools(app, this.viewer);
     this.overlayPanel = new OverlayPanel(app, this.viewer);
-    this.element = el('section', {class: 'stage', aria: {label: app.t('lane.picture')}},
-      this.tools.filters, this.tools.tools, el('div', {class: 'stage-picture'}, this.host, this.message), this.tools.readout);
+    this.element = el('section', {class: 'stage', data: {card: this.plain ? 'none' : 'there'}, aria: {label: app.t('lane.picture')}},
+      this.tools.filters, this.tools.tools, el('div', {class: 'stage-picture'}, this.host, this.plain?.element, this.message), this.tools.readout);
+  }
+
+  /** Without a graphics card the service's own drawing takes the viewer's place; there is nothing for keys to act on. */
+  goPlain() {
+    this.plain = new PlainPicture(this.app, this.withoutCard, () => this.told.onAppeared?.());
+    this.plain.element.hidden = true;
+    this.host.hidden = true;
+    this.viewer.setKeys([]);
+  }
+
+  /** Whether there is a picture to draw a box in. */
+  get drawable() {
+    return this.shown !== null && !this.plain;
   }
 
   /** Show a scan in the place of the one before. */
@@ -70,6 +85,7 @@ export class ScanView {
     this.viewer.clear();
     this.tools.reset();
     this.overlayPanel.show(null);
+    this.plain?.clear();
     this.told_ = new Set();
     this.summary = null;
     this.detail = null;
@@ -85,12 +101,13 @@ export class ScanView {
 
   setShown(description) {
     this.shown = description;
-    this.told.onPicture?.(description !== null);
+    this.told.onPicture?.(this.drawable);
   }
 
   say(message) {
     put(this.message, message);
     this.message.hidden = message.length === 0;
+    if (this.plain) this.plain.element.hidden = !this.message.hidden;
   }
 
   async loadPicture() {
@@ -131,6 +148,7 @@ export class ScanView {
     this.viewer.setInspection(this.detail.inspection);
     this.viewer.setMarks(this.detail.marks);
     this.overlayPanel.show(this.detail.inspection);
+    this.plain?.show(this.detail);
   }
 
   /** Ask until there is an answer; a refusal for good is told, and is null. */
@@ -153,6 +171,10 @@ export class ScanView {
 
   /** Tell a problem of the viewer once for each scan, however many tiles have it. */
   problem({code, message}) {
+    if (code === 'no_webgl') {
+      this.withoutCard = message; // it stands below the picture
+      return;
+    }
     if (this.told_?.has(code)) return;
     this.told_?.add(code);
     this.app.notices.show(message, {tone: 'warn'});
