@@ -55,11 +55,13 @@ class Session:
         account: whose it is.
         csrf: what every request that changes something has to repeat.
         token_hash: of its cookie.
+        expires_at: when it ends, however much it is used.
     """
 
     account: Account
     csrf: str
     token_hash: str
+    expires_at: str
 
 
 def ensure_administrator(connection: Connection, moment: datetime) -> str | None:
@@ -230,7 +232,8 @@ def session(
     )
     if account.disabled:
         return None
-    return Session(account=account, csrf=row.csrf, token_hash=row.token_hash), row.seen_at
+    found = Session(account=account, csrf=row.csrf, token_hash=row.token_hash, expires_at=row.expires_at)
+    return found, row.seen_at
 
 
 def seen(connection: Connection, token_hash: str, moment: datetime) -> None:
