@@ -17,7 +17,8 @@ Scans are put into the folder of a lane, or uploaded; see docs/service.md.
 
 Ctrl-C or SIGTERM end it; what was not inspected yet is at the next start.
 
-exit code: 2 wrong settings, a port that is taken, or a data folder that is in use; 130 interrupted, 143 terminated."""
+exit code: 2 wrong settings, a lane's model, policy or golden scan that is not there, a port that is taken, or a data
+folder that is in use; 130 interrupted, 143 terminated."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -31,6 +31,7 @@ from cargosight_inference.service.records.scans import ScanRecords
 from cargosight_inference.service.settings import ServiceSettings
 from cargosight_inference.service.storage import Storage
 from cargosight_inference.service.viewers import Viewers
+from cargosight_models.errors import ConfigurationError
 from cargosight_models.locking import exclusive
 
 _LOG = logging.getLogger("cargosight.service")
@@ -71,7 +72,7 @@ class Desk:
 
         Raises:
             UsageError: another service has the data folder.
-            ConfigurationError: the database's URL is none, or two lanes share a folder.
+            ConfigurationError: the data folder cannot be made, the database's URL is none, or two lanes share a folder.
             DatabaseError: the database is newer than this version, locked, or cannot be read.
         """
         with ExitStack() as stack:
@@ -82,7 +83,13 @@ class Desk:
     def _start(self, stack: ExitStack) -> None:
         settings, data = self.settings, self.settings.data
         folders = watched_folders(settings)
-        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise ConfigurationError(
+                f"the data folder {data} cannot be made ({reason}); expected a folder that the service may write into"
+            ) from error
         held = f"another service works in {data}; stop it, or give this one a folder of its own (data)"
         stack.enter_context(exclusive(data / "service.lock", held=held))
         self.database = Database(settings.database_url)

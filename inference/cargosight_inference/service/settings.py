@@ -185,7 +185,17 @@ def read_settings(path: Path | None, overrides: Mapping[str, object] | None = No
     try:
         return ServiceSettings.model_validate({**raw, **(overrides or {})})
     except ValidationError as error:
-        raise ConfigurationError(f"{origin}: {_sentence(error)}") from error
+        raise ConfigurationError(f"{origin}: {_of_lane(raw, error)}{_sentence(error)}") from error
+
+
+def _of_lane(raw: Mapping[str, object], error: ValidationError) -> str:
+    """Return by its name which lane an error is about; nothing where it is about none, or one without a name."""
+    place, lanes = error.errors()[0]["loc"], raw.get("lanes")
+    if len(place) < 2 or not isinstance(place[1], int) or not isinstance(lanes, list):
+        return ""
+    lane = lanes[place[1]]
+    name = lane.get("name") if isinstance(lane, dict) else None
+    return f"lane {name}: " if isinstance(name, str) and place[2:3] != ("name",) else ""
 
 
 def _sentence(error: ValidationError) -> str:
