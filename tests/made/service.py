@@ -71,6 +71,7 @@ class MadeDesk:
         self.first_password: str | None = None
         self.reception = Reception(self.storage, self.register, tally=self.metrics)
         self.not_ready: list[str] = []
+        self.removed_lanes: tuple[str, ...] = ()
         self.asked_again: list[int] = []
         self.engines: dict[str, str] = {}
 
@@ -123,6 +124,9 @@ class MadeDesk:
 
     def problems(self) -> list[str]:
         return self.not_ready
+
+    def warnings(self) -> list[str]:
+        return [f"the lane {name} is in the settings no more" for name in self.removed_lanes]
 
 
 def _wait_for_no_disk(connection: Any, _entry: object) -> None:

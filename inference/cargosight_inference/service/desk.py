@@ -52,6 +52,7 @@ class Desk:
         bus: told of every record.
         viewers: who looks at which scan.
         folders: that are watched.
+        removed_lanes: that have scans, and are in the settings no more.
         first_password: of the first administrator where it was made at this start.
     """
 
@@ -63,6 +64,7 @@ class Desk:
         self.bus = Bus()
         self.viewers = Viewers()
         self.folders: list[FolderWatch] = []
+        self.removed_lanes: tuple[str, ...] = ()
         self.first_password: str | None = None
         self._open = ExitStack()
         self._stop = Event()
@@ -100,6 +102,9 @@ class Desk:
         self.storage = Storage(data, least_free_mb=settings.least_free_mb)
         self.storage.remove_parts()
         self._remove_orphans()
+        self.removed_lanes = tuple(self._removed())
+        for warning in self.warnings():
+            _LOG.warning(warning)
         self.register = ScanRecords(self.database, settings)
         self.engines = LaneEngines(settings, self.database)
         self.engines.restore()
@@ -248,6 +253,20 @@ class Desk:
             found.append(str(error))
         return found
 
+    def warnings(self) -> list[str]:
+        """Return what somebody should know though every lane is served, a sentence each."""
+        return [
+            f"the lane {name} is in the settings no more, and {_so_many(count)} there; nothing of them is lost: put "
+            "the lane back to go on with them"
+            for name, count in (self._removed() if self.removed_lanes else {}).items()
+            if count
+        ]
+
+    def _removed(self) -> dict[str, int]:
+        """Return how many scans wait in each lane that the settings do not name."""
+        with self.database.reading() as connection:
+            return scans.of_other_lanes(connection, [lane.name for lane in self.settings.lanes])
+
     def _watch_the_clock(self) -> None:
         """Show scans whose deadline has passed, and forget what is too old."""
         tidied = -_TIDY_SECONDS
@@ -267,6 +286,10 @@ class Desk:
         with self.database.writing() as connection:
             events.forget_before(connection, as_text(moment - timedelta(days=self.settings.keep_event_days)))
             accounts.forget_ended_sessions(connection, moment)
+
+
+def _so_many(scans_waiting: int) -> str:
+    return "1 scan waits" if scans_waiting == 1 else f"{scans_waiting:,} scans wait"
 
 
 class _Tally:

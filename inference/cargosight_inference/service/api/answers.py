@@ -234,6 +234,7 @@ class Health(Answer):
 
 
 class Readiness(Health):
-    """Whether every lane is served; why not, a sentence each."""
+    """Whether every lane is served; why not, and what somebody should know all the same; a sentence each."""
 
     problems: list[str]
+    warnings: list[str]

@@ -44,6 +44,8 @@ def serve(settings: ServiceSettings, say: Callable[[str], None] | None = None) -
     if settings.tls is not None:
         _check_certificate(settings.tls)
     with bound(settings.host, settings.port) as listening, Desk(settings) as desk:
+        for warning in desk.warnings():
+            sys.stderr.write(f"cargosight: warning: {warning}\n")
         server = Server(create_app(desk), desk, say or _write)
         server.run(sockets=[listening])
 

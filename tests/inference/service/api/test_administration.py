@@ -195,11 +195,11 @@ def test_the_chain_is_verified(desk: MadeDesk, client: Client) -> None:
 
 
 def test_health_says_why_it_is_not_ready(desk: MadeDesk, nobody: TestClient) -> None:
-    assert nobody.get("/health/ready").json() == {"status": "ready", "problems": []}
+    assert nobody.get("/health/ready").json() == {"status": "ready", "problems": [], "warnings": []}
     desk.not_ready.append("lane lane-1: the model is being loaded")
     answer = nobody.get("/health/ready")
     assert answer.status_code == 503
-    assert answer.json() == {"status": "not_ready", "problems": desk.not_ready}
+    assert answer.json() == {"status": "not_ready", "problems": desk.not_ready, "warnings": []}
     assert nobody.get("/health/live").status_code == 200
 
 
