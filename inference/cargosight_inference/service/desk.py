@@ -25,13 +25,14 @@ from cargosight_inference.service.lane_engines import LaneEngines
 from cargosight_inference.service.lane_folders import limits_of, watched_folders
 from cargosight_inference.service.measuring import Measuring
 from cargosight_inference.service.metrics import Metrics
+from cargosight_inference.service.model_choice import permitted_model
 from cargosight_inference.service.picturing import FOLDER, Picturing
-from cargosight_inference.service.records import accounts, events, scans
+from cargosight_inference.service.records import accounts, audit, events, scans
 from cargosight_inference.service.records.scans import ScanRecords
 from cargosight_inference.service.settings import ServiceSettings
 from cargosight_inference.service.storage import Storage
 from cargosight_inference.service.viewers import Viewers
-from cargosight_models.errors import ConfigurationError
+from cargosight_models.errors import ConfigurationError, EngineError, UsageError
 from cargosight_models.locking import exclusive
 
 _LOG = logging.getLogger("cargosight.service")
@@ -189,7 +190,7 @@ class Desk:
 
         Args:
             lane: name.
-            model: catalog name or path, None for the present one.
+            model: catalog name, or path of an `.onnx` file in the folder of models, None for the present one.
             operating_point: of the model, its default when None.
             threshold: in [0, 1] for all classes, in place of an operating point.
             by: account.
@@ -198,12 +199,23 @@ class Desk:
             What inspects the lane now, JSON-ready.
 
         Raises:
-            EngineError: it fails; the one before goes on.
-            UsageError: both an operating point and a threshold, or one that is none.
+            EngineError: it fails, or is a file that lies elsewhere; the one before goes on, and what was asked for is
+                recorded.
+            UsageError: both an operating point and a threshold, or one that is none; that is recorded, too.
         """
+        asked = {"model": model, "operating_point": operating_point, "threshold": threshold}
         before = self.engines.of(lane).engine
-        after = chosen(before, model=model, operating_point=operating_point, threshold=threshold)
-        self._inspecting.change(self.settings.lane(lane), after, by)
+        try:
+            if model is not None:
+                own = self.settings.lane(lane).model
+                model = permitted_model(model, self.settings.models, (own, before.model))
+            after = chosen(before, model=model, operating_point=operating_point, threshold=threshold)
+            self._inspecting.change(self.settings.lane(lane), after, by)
+        except (EngineError, UsageError) as error:
+            detail = {"asked": asked, "reason": str(error)}
+            with self.database.writing() as connection:
+                audit.append(connection, actor=by, action="model.refused", lane=lane, detail=detail)
+            raise
         return self.lane_model(lane)
 
     def inspect_again(self, scan: int) -> None:

@@ -104,6 +104,8 @@ class ServiceSettings(_Part):
 
     data: Path = Path("cargosight-data")
     """Folder of everything that is kept; made where it does not exist."""
+    models_folder: Path | None = None
+    """Of model files that an engineer may choose while the service runs; default: ``models`` in the data folder."""
     database: str | None = None
     """``postgresql+psycopg://user:password@host/name``; default: SQLite in the data folder."""
     host: str = "127.0.0.1"
@@ -151,6 +153,11 @@ class ServiceSettings(_Part):
             if lane.name == name:
                 return lane
         raise KeyError(name)
+
+    @property
+    def models(self) -> Path:
+        """Folder of model files that may be chosen while the service runs; it need not exist."""
+        return self.models_folder or self.data / "models"
 
     @property
     def database_url(self) -> str:

@@ -211,6 +211,18 @@ def test_a_model_that_fails_leaves_the_old_one_at_work(tmp_path: Path) -> None:
             desk.change_engine("lane-1", model="bad", operating_point=None, threshold=None, by="eva")
         with pytest.raises(UsageError, match="choose one of them"):
             desk.change_engine("lane-1", model=None, operating_point="x", threshold=0.5, by="eva")
+        with pytest.raises(EngineError, match="the folder of models has no file"):
+            desk.change_engine(
+                "lane-1", model="/etc/hosts.onnx", operating_point=None, threshold=None, by="eva"
+            )
+        with desk.database.reading() as connection:
+            refused = [each for each in audit.records(connection) if each.action == "model.refused"]
+        assert [(each.actor, each.lane, each.detail["asked"]["model"]) for each in refused] == [
+            ("eva", "lane-1", "bad"),
+            ("eva", "lane-1", None),
+            ("eva", "lane-1", "/etc/hosts.onnx"),
+        ]
+        assert "damaged" in refused[0].detail["reason"]
         scan = send(desk, "a.png")
         until(lambda: shown(desk, scan))
         assert desk.lane_model("lane-1")["model"] == "baggage"

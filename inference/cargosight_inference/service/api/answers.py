@@ -173,7 +173,7 @@ class PointAnswer(Answer):
 
 
 class ModelAnswer(Answer):
-    """A model of the catalog; one with a problem cannot be chosen."""
+    """A model of the catalog or of the folder of models; one with a problem cannot be chosen."""
 
     name: str
     origin: str

@@ -226,7 +226,10 @@ NewToken = Annotated[ScannerToken | MetricsToken, Field(discriminator="scope")]
 
 
 class EngineChoice(Request):
-    """The model of a lane by catalog name or path, the present one where it is left out, and where it alarms."""
+    """The model of a lane, the present one where it is left out, and where it alarms.
+
+    It is given by its catalog name, or by the path of an .onnx file in the folder of models.
+    """
 
     model: Annotated[str, StringConstraints(pattern=_LINE, min_length=1, max_length=1024)] | None = None
     operating_point: Annotated[str, StringConstraints(pattern=_LINE, min_length=1, max_length=255)] | None = (
