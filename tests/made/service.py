@@ -189,6 +189,7 @@ def scan_of(
     lane: str = "lane-1",
     picture: bool = False,
     maps: bool = False,
+    below: tuple[tuple[str, float], ...] | None = None,
     **changes: Any,
 ) -> int:
     """Record a scan and its inspection, and return its id."""
@@ -197,7 +198,7 @@ def scan_of(
         pixels = np.arange(600 * 700, dtype=np.float32).reshape(600, 700, 1) / (600 * 700)
         held = Scan.in_memory(pixels, kind="transmission", subject="baggage")
         scans.picture_made(desk.database, scan, write_picture(held, desk.picture_folder(scan)))
-    found = result(*findings)
+    found = result(*findings, below=below)
     stored = None
     if maps:
         stored = f"maps/{scan}.npz"

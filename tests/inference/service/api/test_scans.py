@@ -73,6 +73,29 @@ def test_a_scan_with_all_that_is_known(desk: MadeDesk, client: Client) -> None:
     assert (found["decisions"], found["marks"], found["secondary"]) == ([], [], None)
 
 
+def test_what_lies_below_the_thresholds_is_told_and_counts_for_nothing(
+    desk: MadeDesk, client: Client
+) -> None:
+    below = (("blue", 0.4), ("dark", 0.1))
+    scan = scan_of(desk, "b.png", ("dark", 0.9), below=below)
+    clear = scan_of(desk, "c.png", below=below)
+    before = scan_of(desk, "d.png")
+    working = client("sam")
+    inspection = working.get(f"{V1}/scans/{scan}").json()["inspection"]
+    assert [(each["label"], each["score"]) for each in inspection["below_threshold"]] == list(below)
+    assert inspection["below_floor"] == 0.05
+    assert [each["label"] for each in inspection["findings"]] == ["dark"]
+    found = working.get(f"{V1}/scans/{clear}").json()
+    assert (found["advice"], found["reasons"], found["top"]) == ("clear", [], None)
+    assert found["inspection"]["findings"] == []
+    older = working.get(f"{V1}/scans/{before}").json()["inspection"]
+    assert (older["below_threshold"], older["below_floor"]) == (None, None)
+    listed = working.get(f"{V1}/scans?label=blue").json()["scans"]
+    assert listed == []
+    early = working.get(f"{V1}/statistics?from=2026-03-01T00:00:00Z&to=2026-03-02T00:00:00Z").json()
+    assert (early["lanes"][0]["scans"], early["lanes"][0]["alarms"]) == (3, 1)
+
+
 def test_its_pixels(desk: MadeDesk, client: Client) -> None:
     scan = scan_of(desk, picture=True, maps=True)
     working = client("olga")
