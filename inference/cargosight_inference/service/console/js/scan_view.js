@@ -15,7 +15,7 @@ export class ScanView {
    * @param {object} app
    * @param {object} told `onAppeared()` when the picture, or the word that there is none, is in sight; `onDetail(detail)`;
    *     `onSelected(index)`; `onDrawn(box)`, absent where nothing is drawn; `onTool(name)`; `onPicture(there)`, whether there is
-   *     a picture to draw in.
+   *     a picture to draw in; `onBelow(findings)` of what would alarm at the overlay's threshold and is no finding.
    */
   constructor(app, told) {
     this.app = app;
@@ -149,6 +149,11 @@ export class ScanView {
     this.viewer.setMarks(this.detail.marks);
     this.overlayPanel.show(this.detail.inspection);
     this.plain?.show(this.detail);
+    this.tellBelow();
+  }
+
+  tellBelow() {
+    this.told.onBelow?.(this.viewer?.overlay.wouldAlarm ?? []);
   }
 
   /** Ask until there is an answer; a refusal for good is told, and is null. */
@@ -196,8 +201,10 @@ export class ScanView {
       this.told.onSelected?.(detail.index);
     } else if (name === 'tool') this.told.onTool?.(detail.name);
     else if (name === 'unavailable') this.calm(detail.message);
-    else if (name === 'overlay') this.overlayPanel?.update(detail);
-    else if (name === 'drawn') this.told.onDrawn?.(detail.box);
+    else if (name === 'overlay') {
+      this.overlayPanel?.update(detail);
+      this.tellBelow();
+    } else if (name === 'drawn') this.told.onDrawn?.(detail.box);
     else if (name === 'problem') this.problem(detail);
   }
 }

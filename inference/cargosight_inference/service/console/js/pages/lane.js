@@ -55,6 +55,7 @@ class LaneDesk {
       onAppeared: () => this.appeared(),
       onDetail: (detail) => this.takeDetail(detail),
       onSelected: (index) => this.findings.select(index),
+      onBelow: (below) => this.findings?.showBelow(below),
       onDrawn: this.decides ? (box) => deciding.drawn(box) : null,
       onTool: (name) => this.findings.drawing(name === 'draw'),
       onPicture: (there) => this.findings.offerDrawing(there),

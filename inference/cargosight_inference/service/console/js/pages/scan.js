@@ -30,6 +30,7 @@ class ScanPage {
     this.view = new ScanView(app, {
       onDetail: (detail) => this.show(detail),
       onSelected: (index) => this.findings.select(index),
+      onBelow: (below) => this.findings?.showBelow(below),
       onDrawn: this.decides ? (box) => this.deciding.drawn(box) : null,
       onTool: (name) => this.findings.drawing(name === 'draw'),
       onPicture: (there) => this.findings.offerDrawing(there),

@@ -20,7 +20,7 @@ const MOST_LABELS = 40; // hundreds of names would hide the load
  * @property {number|null} index    of the finding
  * @property {import('./types.js').Box} box
  * @property {string} text
- * @property {string} kind          of a finding, or `drawn`
+ * @property {string} kind          of a finding, `drawn`, or `below` of what is below the thresholds
  * @property {number[]} colour
  * @property {'confirmed'|'rejected'|null} verdict
  * @property {boolean} selected
