@@ -49,7 +49,7 @@ def test_arrows_work_wherever_no_control_has_a_use_for_them(opened: Opener, serv
     page.locator(".tool-row .tool").first.focus()
     page.keyboard.press("ArrowRight")
     page.locator("summary").click()
-    page.get_by_label("Show findings from this score").focus()
+    page.get_by_label("Which alarms would one threshold give?").focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("r")
     page.keyboard.press("ArrowDown")
