@@ -122,3 +122,9 @@ def test_what_was_not_saved_outlives_a_session_that_ends(opened: Opener, service
     service.refused = {}
     sign_in(page, "ada")
     until(lambda: [record["by"] for record in service.records] == ["ada"])
+
+
+def test_a_lane_that_is_no_longer_ones_own_leads_home(opened: Opener, service: FakeService) -> None:
+    page = opened("ada", "lane/lane-9")
+    expect(page.locator(".notice")).to_have_text("There is no lane lane-9 that you may see.")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Lane lane-1")

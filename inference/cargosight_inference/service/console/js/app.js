@@ -170,6 +170,11 @@ export class App {
       this.router.go(this.home());
       return;
     }
+    if ((page.open === openLane || page.open === openScreen) && !this.lanes.some(({name}) => name === parts[0])) {
+      this.notices.show(this.t('lane.not_yours', {lane: parts[0]}), {tone: 'warn'});
+      this.router.go(this.home());
+      return;
+    }
     this.show(page, parts);
   }
 
