@@ -72,6 +72,7 @@ class MadeDesk:
         self.reception = Reception(self.storage, self.register, tally=self.metrics)
         self.not_ready: list[str] = []
         self.removed_lanes: tuple[str, ...] = ()
+        self.noticed: list[str] = []
         self.asked_again: list[int] = []
         self.engines: dict[str, str] = {}
 
@@ -126,7 +127,7 @@ class MadeDesk:
         return self.not_ready
 
     def warnings(self) -> list[str]:
-        return [f"the lane {name} is in the settings no more" for name in self.removed_lanes]
+        return [f"the lane {name} is in the settings no more" for name in self.removed_lanes] + self.noticed
 
 
 def _wait_for_no_disk(connection: Any, _entry: object) -> None:

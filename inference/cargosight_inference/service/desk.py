@@ -266,13 +266,15 @@ class Desk:
         return found
 
     def warnings(self) -> list[str]:
-        """Return what somebody should know though every lane is served, a sentence each."""
-        return [
+        """Return what somebody should see to although every lane is served, a sentence each."""
+        removed = [
             f"the lane {name} is in the settings no more, and {_so_many(count)} there; nothing of them is lost: put "
             "the lane back to go on with them"
             for name, count in (self._removed() if self.removed_lanes else {}).items()
             if count
         ]
+        noticed = [(watch.lane, watch.notice) for watch in self.folders]
+        return removed + [f"lane {lane}: {notice}" for lane, notice in noticed if notice is not None]
 
     def _removed(self) -> dict[str, int]:
         """Return how many scans wait in each lane that the settings do not name."""

@@ -30,7 +30,7 @@ def ready(desk: TheDesk, response: Response) -> dict[str, Any]:
     return {
         "status": "not_ready" if problems else "ready",
         "problems": problems,
-        "warnings": [] if problems else desk.warnings(),
+        "warnings": desk.warnings(),
     }
 
 

@@ -196,6 +196,14 @@ def test_the_chain_is_verified(desk: MadeDesk, client: Client) -> None:
 
 def test_health_says_why_it_is_not_ready(desk: MadeDesk, nobody: TestClient) -> None:
     assert nobody.get("/health/ready").json() == {"status": "ready", "problems": [], "warnings": []}
+    sentence = "lane lane-1: bag.json in the watched folder belongs to no scan"
+    desk.noticed.append(sentence)
+    answer = nobody.get("/health/ready")
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"status": "ready", "problems": [], "warnings": [sentence]},
+    )
+    desk.noticed.clear()
     desk.not_ready.append("lane lane-1: the model is being loaded")
     answer = nobody.get("/health/ready")
     assert answer.status_code == 503
