@@ -148,6 +148,20 @@ def records(
         )
 
 
+def number_of(connection: Connection, scan: int, action: str, row: int) -> int | None:
+    """Return the number of the record that tells of a row by its id, None where there is none.
+
+    Args:
+        connection: for reading.
+        scan: of the record.
+        action: of the record.
+        row: that its detail names as `id`.
+    """
+    wanted = select(AUDIT.c.seq, AUDIT.c.detail).where(AUDIT.c.scan_id == scan, AUDIT.c.action == action)
+    found = connection.execute(wanted.order_by(AUDIT.c.seq))
+    return next((each.seq for each in found if _detail(each.detail).get("id") == row), None)
+
+
 def _detail(stored: Any) -> Mapping[str, Any]:  # noqa: ANN401 - what somebody else may have put there
     """Return the detail of a record; one that was changed is shown as it is, for its record has to be seen."""
     try:
