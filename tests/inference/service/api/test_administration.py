@@ -49,6 +49,7 @@ def test_an_account_is_made_changed_and_disabled(desk: MadeDesk, client: Client)
     ("body", "status"),
     [
         ({"name": "olga", "role": "operator"}, 409),
+        ({"name": "Olga", "role": "operator"}, 409),
         ({"name": "service", "role": "operator"}, 422),
         ({"name": "Folder", "role": "operator"}, 422),
         ({"name": "token belt", "role": "operator"}, 422),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, literal, select, update
 
 from cargosight_inference.service.api.errors import ApiError
 from cargosight_inference.service.api.login_guard import (
@@ -18,7 +18,7 @@ from cargosight_inference.service.api.login_guard import (
     LoginGuard,
 )
 from cargosight_inference.service.database.engine import as_text, as_time
-from cargosight_inference.service.database.tables import SESSIONS
+from cargosight_inference.service.database.tables import ACCOUNTS, SESSIONS
 from cargosight_inference.service.records import accounts, audit
 from tests.made.service import PASSWORD, MadeDesk, TestClient, client_of, made_desk, sign_in
 
@@ -77,6 +77,34 @@ def test_a_wrong_password_and_an_unknown_name_are_one_answer(desk: MadeDesk, nob
         ("login.failed", None),
     ]
     assert "secret" not in str(found)
+
+
+def test_capitals_of_a_name_do_not_matter(desk: MadeDesk, nobody: TestClient) -> None:
+    answer = login(nobody, "OLGA")
+    assert answer.status_code == 200 and answer.json()["account"]["name"] == "olga"
+    assert login(nobody, "Olga", "wrong").status_code == 401
+    assert [(actor, action) for actor, action, _ in actions(desk)] == [
+        ("olga", "login"),
+        ("service", "login.failed"),
+    ]
+    assert actions(desk)[1][2]["account"] == "olga"
+    with desk.database.writing() as connection:  # as older versions let it be
+        connection.execute(
+            insert(ACCOUNTS).from_select(
+                ["name", "role", "password_hash", "must_change_password", "disabled", "created_at"],
+                select(
+                    literal("Olga"),
+                    ACCOUNTS.c.role,
+                    ACCOUNTS.c.password_hash,
+                    ACCOUNTS.c.must_change_password,
+                    ACCOUNTS.c.disabled,
+                    ACCOUNTS.c.created_at,
+                ).where(ACCOUNTS.c.name == "olga"),
+            )
+        )
+    assert login(nobody, "Olga").json()["account"]["name"] == "Olga"
+    assert login(nobody, "olga").json()["account"]["name"] == "olga"
+    assert login(nobody, "OLGA").status_code == 401
 
 
 def test_who_is_disabled_does_not_sign_in(
