@@ -38,7 +38,7 @@ LaneName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$"
 AccountName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")]
 RequestId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
 Label = Annotated[str, StringConstraints(pattern=_LINE, min_length=1, max_length=64)]
-Reason = Annotated[str, StringConstraints(pattern=_LINE, max_length=255)]
+Reason = Annotated[str, StringConstraints(pattern=_LINE, max_length=255, strip_whitespace=True)]
 Note = Annotated[str, StringConstraints(pattern=_TEXT, max_length=2000)]
 Seconds = Annotated[float, Field(ge=0.0, le=604_800.0)]
 Score = Annotated[float, Field(ge=0.0, le=1.0)]

@@ -161,7 +161,8 @@ def test_a_scan_is_exported_with_its_whole_story(desk: MadeDesk, client: Client)
     scan = scan_of(desk, "a.png", ("dark", 0.9), picture=True, number="LH-1")
     common = {"request_id": "request-1"}
     boss.post(
-        f"{V1}/scans/{scan}/marks", json={"verdict": "drawn", "label": "gun", "box": [1, 2, 3, 4], **common}
+        f"{V1}/scans/{scan}/marks",
+        json={"verdict": "drawn", "label": "unknown", "box": [1, 2, 3, 4], **common},
     )
     boss.post(
         f"{V1}/scans/{scan}/decisions", json={"decision": "refer", "reason": "=1+1", "after": 0, **common}

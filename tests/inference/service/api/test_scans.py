@@ -177,6 +177,13 @@ def test_a_referral_without_a_reason_is_refused(desk: MadeDesk, client: Client) 
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "reason_needed")
 
 
+def test_a_reason_is_more_than_blanks(desk: MadeDesk, client: Client) -> None:
+    scan = scan_of(desk)
+    assert decide(client("olga"), scan, reason="   ").json()["error"]["code"] == "reason_needed"
+    made = decide(client("olga"), scan, reason=" in my own words ", number=2)
+    assert (made.status_code, made.json()["reason"]) == (201, "in my own words")
+
+
 def test_an_inspection_of_another_scan_is_none(desk: MadeDesk, client: Client) -> None:
     scan_of(desk, "a.png", ("dark", 0.9))
     scan = scan_of(desk, "b.png", picture=True)
@@ -243,7 +250,11 @@ def test_marks(desk: MadeDesk, client: Client) -> None:
     assert mark(4, verdict="drawn", box=[1, 2, 30.5, 40]).json()["box"] == [1, 2, 30.5, 40]
     assert mark(5, verdict="drawn", box=[1, 2, 30.5, 4000]).json()["error"]["code"] == "box_outside"
     assert mark(6, verdict="drawn", box=[1, 2, 3]).status_code == 422
-    assert len(working.get(f"{V1}/scans/{scan}").json()["marks"]) == 2
+    refused = mark(7, verdict="drawn", label="gnu", box=[1, 2, 3, 4])
+    assert refused.status_code == 422
+    assert "'gnu'; expected one of dark, blue, or unknown" in refused.json()["error"]["message"]
+    assert mark(8, verdict="drawn", label="unknown", box=[1, 2, 3, 4]).status_code == 201
+    assert len(working.get(f"{V1}/scans/{scan}").json()["marks"]) == 3
 
 
 def test_an_engineer_has_a_scan_inspected_again(desk: MadeDesk, client: Client) -> None:
