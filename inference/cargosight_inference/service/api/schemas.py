@@ -285,9 +285,13 @@ class StatisticsQuery(QueryValues):
 
 
 class AuditQuery(QueryValues):
-    """Which audit records are listed."""
+    """Which audit records are listed: by rising number, or the newest first where `before` is given."""
 
     after: Annotated[int, Field(ge=0, le=LARGEST_ID)] = 0
+    before: Annotated[
+        Id | None,
+        Field(description="Number above the first that is wanted; 2147483647 begins at the newest."),
+    ] = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 200
     scan: Id | None = None
 

@@ -119,17 +119,27 @@ def append(
 
 
 def records(
-    connection: Connection, *, after: int = 0, limit: int | None = None, scan: int | None = None
+    connection: Connection,
+    *,
+    after: int = 0,
+    before: int | None = None,
+    limit: int | None = None,
+    scan: int | None = None,
 ) -> Iterator[AuditRecord]:
     """Yield records by number, read as they are drawn.
 
     Args:
         connection: for reading.
         after: number of the last record that is not wanted.
+        before: only records of lower numbers, the newest first; None for all, the oldest first.
         limit: most records, None for all.
         scan: those of one scan alone.
     """
-    wanted = select(AUDIT).where(AUDIT.c.seq > after).order_by(AUDIT.c.seq)
+    wanted = select(AUDIT).where(AUDIT.c.seq > after)
+    if before is None:
+        wanted = wanted.order_by(AUDIT.c.seq)
+    else:
+        wanted = wanted.where(AUDIT.c.seq < before).order_by(AUDIT.c.seq.desc())
     if scan is not None:
         wanted = wanted.where(AUDIT.c.scan_id == scan)
     if limit is not None:

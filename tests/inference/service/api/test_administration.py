@@ -142,6 +142,17 @@ def test_the_chain_is_listed_in_pages(desk: MadeDesk, client: Client) -> None:
     assert [each["scan"] for each in boss.get(f"{V1}/audit?scan={scan}").json()["records"]] == [scan, scan]
 
 
+def test_the_chain_is_listed_backwards(desk: MadeDesk, client: Client) -> None:
+    boss = client("ada")
+    scan_of(desk)
+    first = boss.get(f"{V1}/audit?before=2147483647&limit=2").json()
+    assert [each["seq"] for each in first["records"]] == [3, 2] and first["next"] == 2
+    last = boss.get(f"{V1}/audit?before=2&limit=2").json()
+    assert [each["seq"] for each in last["records"]] == [1] and last["next"] is None
+    assert [each["seq"] for each in boss.get(f"{V1}/audit?after=1&before=3").json()["records"]] == [2]
+    assert boss.get(f"{V1}/audit?before=0").status_code == 422
+
+
 def test_the_chain_is_exported_and_that_is_recorded(desk: MadeDesk, client: Client) -> None:
     boss = client("ada")
     scan_of(desk)
