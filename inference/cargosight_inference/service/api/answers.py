@@ -126,12 +126,17 @@ class LaneAnswer(Answer):
 
 
 class UploadAnswer(Answer):
-    """A scan that was accepted; it will not be lost. A duplicate is one that the lane had already."""
+    """A scan that was accepted; it will not be lost. A duplicate is one that the lane had already.
+
+    It keeps the number that came first; where another number or heading came now, a sentence (`note`) says so.
+    """
 
     id: int
     sha256: str
     lane: str
     duplicate: bool
+    kept_number: str | None
+    note: str | None
 
 
 class StatisticsRow(Answer):

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, Select, case, exists, func, insert, select, update
 
-from cargosight_inference.service.accepting import NewScan
+from cargosight_inference.service.accepting import NewScan, Told
 from cargosight_inference.service.database.engine import Database, as_text
 from cargosight_inference.service.database.tables import DECISIONS, FINDINGS, INSPECTIONS, SCANS
 from cargosight_inference.service.records import audit, events
@@ -83,6 +83,22 @@ class ScanRecords:
             )
             events.append(connection, "scan.accepted", accepted.lane, summary_of(connection, scan))
         return scan, True
+
+    def again(self, scan: int, told: Told, *, by: str) -> Told:
+        """Note that a scan came again; another number or heading stands in the audit chain, and changes nothing.
+
+        Raises:
+            DatabaseError: it was not recorded.
+        """
+        with self._database.reading() as connection:
+            row = connection.execute(select(SCANS).where(SCANS.c.id == scan)).one()
+        kept = Told(number=row.number, heading=row.heading)
+        if all(given in (None, mine) for given, mine in zip(astuple(told), astuple(kept), strict=True)):
+            return kept
+        detail = {**asdict(told), "kept_number": kept.number, "kept_heading": kept.heading}
+        with self._database.writing() as connection:
+            audit.append(connection, actor=by, action="scan.again", lane=row.lane, scan=scan, detail=detail)
+        return kept
 
 
 def _find(connection: Connection, lane: str, sha256: str) -> int | None:
