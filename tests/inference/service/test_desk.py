@@ -320,8 +320,8 @@ def test_with_real_workers_from_the_watched_folder_to_the_overlay(tmp_path: Path
         assert found["advice"] in ("clear", "refer")
         assert desk.overlay(1).startswith(PNG)
         with pytest.raises(EngineError, match="no ONNX model"):
-            (tmp_path / "other.onnx").write_bytes(b"corrupt" * 1000)
-            desk.change_engine(
-                "lane-1", model=str(tmp_path / "other.onnx"), operating_point=None, threshold=0.5, by="eva"
-            )
+            models = tmp_path / "data" / "models"
+            models.mkdir(exist_ok=True)
+            (models / "other.onnx").write_bytes(b"corrupt" * 1000)
+            desk.change_engine("lane-1", model="other.onnx", operating_point=None, threshold=0.5, by="eva")
         assert (tmp_path / "data" / "lanes" / "lane-1" / "processed" / "bag.png").is_file()
