@@ -137,25 +137,32 @@ def _wait_for_no_disk(connection: Any, _entry: object) -> None:
 def write_template(folder: Path) -> Path:
     """Write a database with an account for each role; a password's hash is a cheap one."""
     path = folder / "cargosight.sqlite3"
-    database = Database(f"sqlite:///{path}")
+    fill_template(f"sqlite:///{path}", folder)
+    return path
+
+
+def fill_template(url: str, folder: Path) -> None:
+    """Migrate a new database and give it the accounts."""
+    database = Database(url)
     migrate(database, folder / "backups")
     cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
     with database.writing() as connection:
-        for number, (name, (role, lanes)) in enumerate(PEOPLE.items(), start=1):
-            values = {"id": number, "name": name, "role": role, "password_hash": cheap}
+        for name, (role, lanes) in PEOPLE.items():
+            values = {"name": name, "role": role, "password_hash": cheap}
             fresh = {"must_change_password": False, "disabled": False, "created_at": now()}
-            connection.execute(insert(ACCOUNTS).values(**values, **fresh))
+            added = insert(ACCOUNTS).values(**values, **fresh).returning(ACCOUNTS.c.id)
+            number = connection.execute(added).scalar_one()
             for lane in lanes:
                 connection.execute(insert(ACCOUNT_LANES).values(account_id=number, lane=lane))
     database.close()
-    return path
 
 
 @contextmanager
 def made_desk(folder: Path, template: Path, **changes: Any) -> Iterator[MadeDesk]:
-    """Give a desk with a copy of the template's database."""
+    """Give a desk with a copy of the template's database, or with the `database` that is given."""
     (folder / "data").mkdir()
-    shutil.copyfile(template, folder / "data" / "cargosight.sqlite3")
+    if "database" not in changes:
+        shutil.copyfile(template, folder / "data" / "cargosight.sqlite3")
     desk = MadeDesk(folder, **changes)
     try:
         yield desk

@@ -200,7 +200,10 @@ def test_the_chain_is_verified(desk: MadeDesk, client: Client) -> None:
     found = boss.get(f"{V1}/audit/verification").json()
     assert (found["intact"], found["count"], found["wrong"], found["problems"]) == (True, 3, 0, [])
     with desk.database.writing() as connection:
-        connection.execute(text("DROP TRIGGER audit_is_append_only_UPDATE"))
+        trigger = (
+            "audit_is_append_only_UPDATE" if desk.database.is_sqlite else "audit_is_append_only ON audit"
+        )
+        connection.execute(text(f"DROP TRIGGER {trigger}"))
         connection.execute(text("UPDATE audit SET actor = 'eve' WHERE seq = 2"))
     found = boss.get(f"{V1}/audit/verification").json()
     assert (found["intact"], found["wrong"]) == (False, 1)
