@@ -49,6 +49,7 @@ class FakeService:
         refused: requests that are still to be refused with 503, by a part of their path.
         beat: seconds between the comment lines of a stream.
         silent: whether streams say nothing, not even comment lines.
+        warnings: of the service's health, a sentence each.
         requests: every request, as `METHOD path`.
     """
 
@@ -64,6 +65,7 @@ class FakeService:
     scans: dict[int, dict[str, Any]] = field(default_factory=dict)
     records: list[dict[str, Any]] = field(default_factory=list)
     audit: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     streams: int = 0
 
     def __post_init__(self) -> None:

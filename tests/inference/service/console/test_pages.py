@@ -117,6 +117,15 @@ def test_the_report_tells_the_whole_story_and_prints(opened: Opener, service: Fa
     assert page.pdf(prefer_css_page_size=True)[:5] == b"%PDF-"
 
 
+def test_what_should_be_seen_to_is_told_although_the_service_is_ready(
+    opened: Opener, service: FakeService
+) -> None:
+    service.warnings.append("lane bay-1: bag.json in the watched folder belongs to no scan")
+    page = opened("engineer")
+    expect(page.locator(".health")).to_contain_text("Ready")
+    expect(page.locator(".health li")).to_have_text(service.warnings)
+
+
 def test_an_engineer_changes_the_model(opened: Opener, service: FakeService) -> None:
     page = opened("engineer")
     expect(page.locator(".health")).to_have_text("Ready")

@@ -85,11 +85,11 @@ export class Api extends EventTarget {
     return this.send('PUT', `/lanes/${lane}/engine`, body, null, LONG_PATIENCE_MS);
   }
 
-  /** What keeps the service from being ready, a sentence each; none when it is. */
-  async problems(signal) {
+  /** What keeps the service from being ready, and what should be seen to all the same; a sentence each. */
+  async health(signal) {
     const answer = await fetch('/health/ready', {cache: 'no-store', signal});
     const told = await answer.json();
-    return told.problems ?? (answer.ok ? [] : [told.error?.message ?? '']);
+    return {problems: told.problems ?? (answer.ok ? [] : [told.error?.message ?? '']), warnings: told.warnings ?? []};
   }
 
   post(path, body = {}, signal = null) {

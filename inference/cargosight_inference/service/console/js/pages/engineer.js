@@ -51,18 +51,19 @@ class EngineerPage {
     });
   }
 
-  /** Ready or not, and why: an answer of 503 carries the problems. */
+  /** Ready or not, and why: an answer of 503 carries the problems. Warnings keep no lane from being served. */
   async loadHealth() {
     const {t, api} = this.app;
-    let problems;
+    let problems, warnings;
     try {
-      problems = await api.problems(this.signal);
+      ({problems, warnings} = await api.health(this.signal));
     } catch {
       if (this.signal.aborted) return;
-      problems = [t('notice.no_answer')];
+      [problems, warnings] = [[t('notice.no_answer')], []];
     }
+    const sentences = [...problems, ...warnings];
     put(this.health, problems.length === 0 ? tag(t('health.ready'), 'tick', 'clear') : tag(t('health.not_ready'), 'warning', 'refer'),
-      problems.length > 0 && el('ul', {class: 'reasons'}, problems.map((problem) => el('li', null, outside(typeof problem === 'string' ? problem : JSON.stringify(problem))))));
+      sentences.length > 0 && el('ul', {class: 'reasons'}, sentences.map((sentence) => el('li', null, outside(sentence)))));
   }
 
   lane(lane) {
