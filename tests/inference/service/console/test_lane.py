@@ -319,6 +319,19 @@ def test_findings_are_confirmed_rejected_and_drawn(opened: Opener, service: Fake
     expect(page.locator(".finding-item[data-verdict=drawn]")).to_contain_text("drawn by ada")
 
 
+def test_what_is_drawn_may_be_none_of_the_classes(opened: Opener, service: FakeService) -> None:
+    scan = service.arrive("A1", PICTURE)
+    page = opened()
+    shows(page, "A1")
+    page.keyboard.press("b")
+    for key in ("Enter", *["ArrowRight"] * 4, *["ArrowDown"] * 4, "Enter"):
+        page.keyboard.press(key)
+    page.get_by_role("dialog").get_by_label("Class").select_option("none of these (unknown)")
+    page.keyboard.press("Enter")
+    until(lambda: service.scans[scan]["marks"])
+    assert service.scans[scan]["marks"][0]["label"] == "unknown"
+
+
 def test_the_use_of_filters_is_reported(opened: Opener, service: FakeService) -> None:
     service.arrive("A1", PICTURE)
     page = opened()

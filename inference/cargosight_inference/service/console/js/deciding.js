@@ -7,6 +7,7 @@ import {decisionWord, findingWord, lastDecision, nameOf} from './scan_texts.js';
 
 const STATE_OF = {clear: 'cleared', refer: 'referred'};
 const MOST_CLASSES = 12;
+const UNKNOWN = 'unknown'; // label of a drawn place that shows none of the lane's classes
 const AGAINST = new Set(['refer', 'unreadable']);
 
 export class Deciding {
@@ -122,8 +123,9 @@ export class Deciding {
     const scan = view.summary?.id;
     if (!scan || this.asking || !this.desk.decides) return;
     const {t, texts} = this.app;
-    const size = Math.min(lane.classes.length, MOST_CLASSES);
-    const classes = select(lane.classes.map((name) => [name, findingWord(texts, name)]), lane.classes[0], {name: 'class', size, autofocus: true});
+    const offered = [...lane.classes.map((name) => [name, findingWord(texts, name)]), [UNKNOWN, t('finding.class_unknown')]];
+    const size = Math.min(offered.length, MOST_CLASSES);
+    const classes = select(offered, offered[0][0], {name: 'class', size, autofocus: true});
     const dialog = new FormDialog(texts, {
       title: t('finding.draw_title'), place: 'beside', sendText: t('finding.draw_send'),
       build: () => field(t('finding.class'), classes), send: () => classes.value,
