@@ -100,6 +100,19 @@ def test_a_supervisor_overrides_looks_and_searches(opened: Opener, service: Fake
     expect(page.get_by_role("heading", level=1)).to_have_text("MSKU 4802913")
 
 
+def test_a_scan_of_a_lane_that_was_removed_is_looked_at(opened: Opener, service: FakeService) -> None:
+    scan = referred(service)
+    service.scans[scan]["lane"] = "old-1"
+    page = opened("supervisor", f"scan/{scan}")
+    expect(page.locator(".scan-story")).to_contain_text("The lane old-1 is in the settings no more")
+    expect(page.locator(".finding-name")).to_have_text("knife")
+    expect(page.get_by_role("button", name="Clear it after all")).to_have_count(0)
+    page.get_by_role("link", name="Report").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("MSKU 4802913")
+    expect(page.locator("main")).to_contain_text("The lane old-1 is in the settings no more")
+    expect(page.locator("[aria-label=Findings].report-part")).to_contain_text("knife")
+
+
 def test_the_report_tells_the_whole_story_and_prints(opened: Opener, service: FakeService) -> None:
     scan = referred(service)
     page = opened("supervisor", f"report/{scan}")

@@ -73,11 +73,23 @@ async function inspectAgain(app, scan) {
   }
 }
 
+/** The lane of a scan. One that is in the settings no more is `removed`: its scans are looked at, and nothing is done with them. */
+export async function laneOf(app, scan, signal) {
+  if (app.lanes.some(({name}) => name === scan.lane)) return app.api.get(`/lanes/${scan.lane}`, {}, signal);
+  return {name: scan.lane, title: '', classes: [], removed: true};
+}
+
+/** What is told of a scan whose lane was removed; null of any other. */
+export function removedBox({t}, lane) {
+  return lane.removed ? el('p', {class: 'box', data: {tone: 'warn'}}, icon('warning'), el('span', {text: t('report.lane_removed', {lane: lane.name})})) : null;
+}
+
 /**
  * The buttons of what this person may do with a scan now.
  * @param {function} done called after something was recorded.
  */
 export function scanActions(app, scan, lane, done) {
+  if (lane.removed) return [];
   const {t, me} = app;
   const button = (sign, text, tone, run) => el('button', {class: 'button', type: 'button', data: tone ? {tone} : {}, on: {click: run}}, icon(sign), text);
   const after = (action) => async () => {

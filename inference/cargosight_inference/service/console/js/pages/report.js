@@ -5,7 +5,7 @@ import {el, outside, put} from '../dom.js';
 import {icon} from '../icons.js';
 import {auditTable, decisionTable, findingTable} from '../records.js';
 import {may} from '../roles.js';
-import {scanActions} from '../scan_actions.js';
+import {laneOf, removedBox, scanActions} from '../scan_actions.js';
 import {adviceTag, findingWord, nameNode, stateTag, tag} from '../scan_texts.js';
 import {loadInto} from '../tables.js';
 import {secondaryWords} from './scan.js';
@@ -16,8 +16,8 @@ export function openReport(app, host, [id], signal) {
   app.journal.viewed(Number(id));
   const refresh = () => loadInto(app, host, async () => {
     const scan = await app.api.get(`/scans/${id}`, {}, signal);
-    const [lane, story] = await Promise.all([app.api.get(`/lanes/${scan.lane}`, {}, signal), storyOf(app, id, signal)]);
-    return [top(app, scan, lane, refresh), picture(app, scan), facts(app, scan, lane), findings(app, scan), decisions(app, scan), storyPart(app, scan, story)];
+    const [lane, story] = await Promise.all([laneOf(app, scan, signal), storyOf(app, id, signal)]);
+    return [top(app, scan, lane, refresh), removedBox(app, lane), picture(app, scan), facts(app, scan, lane), findings(app, scan), decisions(app, scan), storyPart(app, scan, story)];
   });
   refresh().then(() => app.shell.focus());
 }

@@ -5,7 +5,7 @@ import {el, outside, put} from '../dom.js';
 import {FindingsPanel} from '../findings_panel.js';
 import {icon} from '../icons.js';
 import {may} from '../roles.js';
-import {scanActions} from '../scan_actions.js';
+import {laneOf, removedBox, scanActions} from '../scan_actions.js';
 import {ScanHead} from '../scan_head.js';
 import {decisionWord, findingWord, recordWord, stateTag} from '../scan_texts.js';
 import {ScanView} from '../scan_view.js';
@@ -51,7 +51,7 @@ class ScanPage {
   async start(signal) {
     try {
       const scan = await this.app.api.get(`/scans/${this.id}`, {}, signal);
-      this.lane = await this.app.api.get(`/lanes/${scan.lane}`, {}, signal);
+      this.lane = await laneOf(this.app, scan, signal);
       if (!signal.aborted) this.view.open(scan);
     } catch (error) {
       if (!signal.aborted) this.view.close(el('p', {class: 'stage-title', text: error.message || this.app.t('notice.no_answer')}));
@@ -70,7 +70,7 @@ class ScanPage {
     const {t, texts} = this.app;
     this.head.show(detail, detail);
     this.findings.show(detail.inspection, detail.marks);
-    put(this.story, el('div', {class: 'advice-line'}, stateTag(texts, detail.state)),
+    put(this.story, removedBox(this.app, this.lane), el('div', {class: 'advice-line'}, stateTag(texts, detail.state)),
       el('ol', {class: 'story-list'}, detail.decisions.map((record) => el('li', null,
         el('span', {class: 'soft small', text: texts.moment(record.at)}), ' ',
         el('span', null, [recordWord(texts, record.kind), decisionWord(texts, record.decision)].filter(Boolean).join(': ')), ' · ', outside(record.by),
