@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
@@ -266,11 +266,17 @@ class Desk:
         return found
 
     def warnings(self) -> list[str]:
-        """Return what somebody should see to although every lane is served, a sentence each."""
+        """Return what somebody should see to although every lane is served, a sentence each.
+
+        A database that does not answer is among the problems; how many scans wait in a removed lane is not told then.
+        """
+        counted: dict[str, int] = {}
+        with suppress(DatabaseError):
+            counted = self._removed() if self.removed_lanes else {}
         removed = [
             f"the lane {name} is in the settings no more, and {_so_many(count)} there; nothing of them is lost: put "
             "the lane back to go on with them"
-            for name, count in (self._removed() if self.removed_lanes else {}).items()
+            for name, count in counted.items()
             if count
         ]
         noticed = [(watch.lane, watch.notice) for watch in self.folders]

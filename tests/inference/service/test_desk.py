@@ -13,6 +13,7 @@ from sqlalchemy import update
 
 from cargosight_inference.service import drawing, inspecting, picturing
 from cargosight_inference.service.database import engine as engine_module
+from cargosight_inference.service.database.errors import DatabaseError
 from cargosight_inference.service.database.tables import SCANS
 from cargosight_inference.service.desk import Desk
 from cargosight_inference.service.details import Arrival
@@ -289,6 +290,22 @@ def test_scans_of_a_lane_that_was_removed_wait_until_it_comes_back(
     with Desk(settings_of(tmp_path, *lanes)) as desk:
         assert (desk.removed_lanes, desk.warnings()) == ((), [])
         until(lambda: shown(desk, left))
+
+
+@pytest.mark.usefixtures("made_workers")
+def test_a_database_that_does_not_answer_is_a_problem_and_hides_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(*_: object) -> None:
+        raise DatabaseError("the database does not answer")
+
+    with Desk(settings_of(tmp_path)) as desk:
+        until(lambda: not desk.problems())
+        desk.removed_lanes = ("lane-9",)
+        monkeypatch.setattr(scans, "of_other_lanes", silent)
+        monkeypatch.setattr(events, "span", silent)
+        assert desk.problems() == ["the database does not answer"]
+        assert desk.warnings() == []
 
 
 def test_two_services_do_not_share_a_folder(tmp_path: Path) -> None:
