@@ -332,26 +332,6 @@ def test_what_is_drawn_may_be_none_of_the_classes(opened: Opener, service: FakeS
     assert service.scans[scan]["marks"][0]["label"] == "unknown"
 
 
-def test_the_use_of_filters_is_reported(opened: Opener, service: FakeService) -> None:
-    service.arrive("A1", PICTURE)
-    page = opened()
-    shows(page, "A1")
-    page.keyboard.down("5")
-    expect(page.locator(".standard")).to_have_text("On: Invert")
-    page.keyboard.up("5")
-    expect(page.locator(".standard")).to_have_text("")
-    page.get_by_role("button", name="Edge enhancement").click()
-    page.keyboard.press("0")
-    page.keyboard.press("?")  # leaving, one does not wait for more uses
-    until(
-        lambda: (
-            {body["filter"] for path, body in service.bodies if path.endswith("/filters")}
-            >= {"invert", "edge"}
-        )
-    )
-    assert service.audit[0]["action"] == "view"
-
-
 @pytest.mark.parametrize("before", [True, False], ids=["before the lane view", "after it"])
 def test_the_second_screen_follows(opened: Opener, service: FakeService, before: bool) -> None:
     service.arrive("A1", PICTURE)

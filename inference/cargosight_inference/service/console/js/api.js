@@ -96,6 +96,12 @@ export class Api extends EventTarget {
     return this.send('POST', path, body, signal);
   }
 
+  /** Send what outlives the page; nobody hears the answer. */
+  postLast(path, body) {
+    const headers = {'Content-Type': 'application/json', 'X-CSRF-Token': this.csrf};
+    fetch(Api.address(path), {method: 'POST', credentials: 'same-origin', keepalive: true, headers, body: JSON.stringify(body)}).catch(() => {});
+  }
+
   /** Who is signed in; keeps the token that sending needs. */
   async me() {
     const me = await this.get('/me');

@@ -23,6 +23,7 @@ import {Shell} from './shell.js';
 import {Theme} from './theme.js';
 
 const AGAIN_MS = 2000;
+const MOST_JOURNAL_MS = 2000;
 
 /** Pages by address: what opens them, the text of their title, the right they need. */
 const ROUTES = [
@@ -46,8 +47,8 @@ export class App {
     this.api = new Api();
     this.theme = new Theme();
     this.notices = new Notices(texts);
-    this.outbox = new Outbox(this.api);
     this.journal = new Journal(this.api);
+    this.outbox = new Outbox(this.api, this.journal);
     this.pictures = new Pictures(this.api);
     this.keys = new Keys();
     this.me = null;
@@ -59,6 +60,7 @@ export class App {
     this.shell = new Shell(this, document.getElementById('app'));
     this.router = new Router(ROUTES, (page, parts) => this.open(page, parts));
     this.link = new SessionLink({onIn: (name) => this.othersIn(name), onOut: (name, onPurpose) => this.othersOut(name, onPurpose)});
+    window.addEventListener('pagehide', () => this.journal.lastWords());
     this.api.addEventListener('signed-out', () => this.sessionEnded());
     this.api.addEventListener('other-account', ({detail}) => this.othersIn(detail));
     this.api.addEventListener('password-change-needed', () => this.showPassword());
@@ -145,6 +147,7 @@ export class App {
     const unsaved = this.outbox.pending.length;
     const {t, texts} = this;
     if (unsaved && !(await confirmed(texts, t('settings.leave'), texts.count('settings.unsaved', unsaved), t('settings.leave_anyway')))) return;
+    await this.journal.settled(MOST_JOURNAL_MS);
     try {
       await this.api.post('/logout');
     } catch (error) {

@@ -3,6 +3,7 @@
 const MOST = 500;
 const WAIT_MS = 4000;
 const GATHER_MS = 1500;
+const POLL_MS = 20;
 
 export class Journal {
   /** @param {Api} api */
@@ -42,6 +43,21 @@ export class Journal {
   /** End the gathering of every use now. */
   flush() {
     for (const key of [...this.uses.keys()]) this.close(key);
+  }
+
+  /** Send what is gathered, and wait until it is recorded; no longer than this. */
+  async settled(milliseconds) {
+    this.flush();
+    const end = performance.now() + milliseconds;
+    while (this.waiting.length && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+
+  /** The page goes away: send what is left, without waiting for answers. What is on its way is not sent again. */
+  lastWords() {
+    this.flush();
+    for (const entry of this.waiting.splice(this.busy ? 1 : 0)) {
+      if (entry.account === this.account) this.api.postLast(entry.path, entry.body);
+    }
   }
 
   close(key) {

@@ -10,15 +10,18 @@ import {ApiError, requestId} from './api.js';
 const KEPT = 'cargosight-outbox';
 const FIRST_WAIT_MS = 1000;
 const MOST_WAIT_MS = 10000;
+const MOST_JOURNAL_MS = 500; // a decision does not wait for longer
 
 export class Outbox extends EventTarget {
   /**
    * @param {Api} api
+   * @param {Journal} journal of what was looked at, which is recorded before what was decided on it.
    * @param {Storage} storage where entries outlive a reload.
    */
-  constructor(api, storage = window.localStorage) {
+  constructor(api, journal, storage = window.localStorage) {
     super();
     this.api = api;
+    this.journal = journal;
     this.storage = storage;
     this.account = null;
     this.entries = [];
@@ -98,6 +101,7 @@ export class Outbox extends EventTarget {
     entry.state = 'sending';
     entry.attempts += 1;
     this.changed();
+    if (entry.attempts === 1) await this.journal.settled(MOST_JOURNAL_MS);
     const sentAt = performance.now();
     try {
       const answer = await this.api.post(entry.path, entry.body);

@@ -1,0 +1,81 @@
+"""What is looked at, and with which filters, is recorded: before what was decided on it, and as the page goes away."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.made import scans
+from tests.made.browser import browser
+from tests.made.console_pages import Opener, desks, opened, service, shows
+from tests.made.fake_service import FakeService
+
+pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: no page is tested")
+from playwright.sync_api import Page, expect
+
+__all__ = ["browser", "desks", "opened", "service"]
+
+PICTURE = scans.scan("transmission")
+
+
+def until(what: Callable[[], object], seconds: float = 8.0) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def test_the_use_of_filters_is_reported(opened: Opener, service: FakeService) -> None:
+    service.arrive("A1", PICTURE)
+    page = opened()
+    shows(page, "A1")
+    page.keyboard.down("5")
+    expect(page.locator(".standard")).to_have_text("On: Invert")
+    page.keyboard.up("5")
+    expect(page.locator(".standard")).to_have_text("")
+    page.get_by_role("button", name="Edge enhancement").click()
+    page.keyboard.press("0")
+    page.keyboard.press("?")  # leaving, one does not wait for more uses
+    until(
+        lambda: (
+            {body["filter"] for path, body in service.bodies if path.endswith("/filters")}
+            >= {"invert", "edge"}
+        )
+    )
+    assert service.audit[0]["action"] == "view"
+
+
+def used(page: Page) -> None:
+    """Use a filter, and let it go."""
+    page.keyboard.down("5")
+    expect(page.locator(".standard")).to_have_text("On: Invert")
+    page.keyboard.up("5")
+    expect(page.locator(".standard")).to_have_text("")
+
+
+def test_the_use_of_filters_is_recorded_before_what_was_decided(opened: Opener, service: FakeService) -> None:
+    service.arrive("A1", PICTURE)
+    page = opened()
+    shows(page, "A1")
+    used(page)
+    page.keyboard.press("c")
+    until(lambda: any(path.endswith("/decisions") for path, _ in service.bodies))
+    kinds = [path.rsplit("/", 1)[1] for path, _ in service.bodies]
+    assert kinds.index("filters") < kinds.index("decisions")
+
+
+@pytest.mark.parametrize("how", ["signed out", "reloaded"])
+def test_the_use_of_filters_outlives_the_page(opened: Opener, service: FakeService, how: str) -> None:
+    service.arrive("A1", PICTURE)
+    page = opened()
+    shows(page, "A1")
+    used(page)
+    if how == "reloaded":
+        page.reload()
+    else:
+        page.locator(".bar > .button[data-kind=quiet]").click()
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_label("Password", exact=True)).to_be_visible()
+    until(lambda: any(path.endswith("/filters") for path, _ in service.bodies))
+    paths = [line for line in service.requests if line.endswith(("/filters", "/logout"))]
+    assert paths[0].endswith("/filters")
