@@ -53,6 +53,7 @@ def _check_model(lane: LaneSettings) -> None:
 def _check_policy(lane: LaneSettings) -> None:
     if lane.policy is None:
         return
+    _check_file(lane.policy, "policy", "a file of YAML that says which findings refer")
     policy, sidecar = Policy.read(lane.policy), _model_of(lane).sidecar
     if sidecar is not None:
         policy.check_classes(tuple(sidecar.point(lane.operating_point or sidecar.default).thresholds))

@@ -38,7 +38,7 @@ def test_what_is_there_is_taken(tmp_path: Path, model: Path) -> None:
         ({"model": "bagage"}, ["'bagage'", "did you mean 'baggage'"]),
         ({"model": "gone.onnx"}, ["there is no model file gone.onnx", "baggage"]),
         ({"operating_point": "pfa=0.07"}, ["'pfa=0.07'", "pfa=0.05"]),
-        ({"policy": "gone.yaml"}, ["gone.yaml"]),
+        ({"policy": "gone.yaml"}, ["policy is", "gone.yaml"]),
         ({"golden": "gone.png"}, ["golden is gone.png", "expected a scan"]),
     ],
 )
