@@ -12,7 +12,7 @@ from typing import get_args
 
 import cv2
 
-from cargosight_inference.arguments import path_argument
+from cargosight_inference.arguments import path_argument, pitch_argument
 from cargosight_inference.gallery.tables import absolute, read_table
 from cargosight_inference.inputs import STDIN, Input, check_arguments, expand
 from cargosight_inference.inspection import Decision, Inspection
@@ -152,7 +152,7 @@ def run(arguments: argparse.Namespace) -> int:
         max_pixels=arguments.max_pixels,
         air_level=arguments.air_level,
         polarity=arguments.polarity,
-        pixel_pitch_mm=_pitch(arguments.pitch),
+        pixel_pitch_mm=pitch_argument(arguments.pitch),
         correct=arguments.correct,
         gallery=arguments.gallery,
         declared=declared,
@@ -209,25 +209,6 @@ def _compare_with_table(table: Path, undeclared: int, unmatched: list[str]) -> N
         sys.stderr.write(
             f"{len(unmatched):,} {what} no scan that was inspected, in {table}; the first: {unmatched[0]}\n"
         )
-
-
-def _pitch(words: str | None) -> tuple[float, float] | None:
-    """Return the size of a pixel (x, y) in mm.
-
-    Raises:
-        UsageError: it is not one number or two.
-    """
-    if words is None:
-        return None
-    try:
-        sides = [float(word) for word in words.split(",")]
-    except ValueError:
-        sides = []
-    if not 1 <= len(sides) <= 2:
-        raise UsageError(
-            f"--pitch {words} found; expected millimetres, such as 4.5, or 4.5,5 for across and down"
-        )
-    return sides[0], sides[-1]
 
 
 def _declared(arguments: argparse.Namespace) -> str | Mapping[str, str] | None:
