@@ -1,0 +1,359 @@
+"""`cargosight batch`: whole archives inspected again, into Parquet; `batch status` tells where a run stands."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from threading import Event, current_thread, main_thread
+from time import monotonic
+from types import FrameType
+from typing import TYPE_CHECKING, get_args
+
+from cargosight_inference.arguments import path_argument, pitch_argument
+from cargosight_inference.inspector import MAX_PIXELS, default_model
+from cargosight_inference.policy import Policy
+from cargosight_inference.scans.scan import Polarity, Subject
+from cargosight_inference.spelling import spelled_out
+from cargosight_models.errors import MissingExtraError, UsageError
+
+if TYPE_CHECKING:
+    from cargosight_inference.batch.engine import Engine
+    from cargosight_inference.batch.places import Place
+    from cargosight_inference.batch.running import Outcome, Tally
+    from cargosight_inference.batch.scoring import Scoring
+
+SUMMARY = "Inspect whole archives into Parquet: stops and goes on without losing or doubling a scan."
+
+EXIT_OK, EXIT_MISUSE, EXIT_UNREADABLE, EXIT_INTERRUPTED, EXIT_TERMINATED = 0, 2, 3, 130, 143
+
+_STATUS = "status"
+_LINE_SECONDS = 30.0
+"""Between lines of progress where there is no terminal to draw a bar on."""
+_ERASE = "\r\x1b[K"
+_EPILOG = """\
+Sources are folders, files and patterns, @FILE or - for a list of one path a line, tables (.csv, .tsv, .parquet) with a
+column of paths whose other columns go along, s3://bucket/prefix, and other URLs that fsspec knows.
+
+OUT gets manifest.json (what the run is made with), parts/part-000000.parquet … (one row for every input) and _SUCCESS
+last. Stopped or killed at any point, the same command goes on from there; with another model, threshold or policy it
+is refused. `cargosight batch status OUT` tells where a run stands, also from another machine. A folder that is called
+status is written ./status.
+
+exit code: 0 every scan was inspected, 2 misuse or a failure that stopped the run, 3 an input was unreadable, 130
+interrupted, 143 terminated; the last two, and most failures, leave a run that goes on."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `batch`."""
+    parser.epilog = _EPILOG
+    parser.add_argument("sources", nargs="+", metavar="SOURCE", help="what to inspect; or: status OUT")
+    parser.add_argument("--out", metavar="DIR|URL", help="local folder or s3://bucket/prefix of the run")
+    _add_inspection(parser)
+    _add_running(parser)
+    parser.add_argument(
+        "--path-column", default="path", metavar="NAME", help="column of paths in tables (default: path)"
+    )
+    parser.add_argument(
+        "--columns", metavar="NAME[,NAME]", help="columns of tables that go along (default: all)"
+    )
+    parser.add_argument("--json", action="store_true", help="of status: JSON instead of text")
+    parser.add_argument(
+        "--watch", type=float, metavar="SECONDS", help="of status: again and again until the run is complete"
+    )
+
+
+def _add_inspection(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", metavar="NAME|FILE.onnx", help="model by catalog name or file")
+    parser.add_argument(
+        "--subject", choices=get_args(Subject), help="what was scanned; chooses the model where none is named"
+    )
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument(
+        "--operating-point", metavar="NAME", help="operating point of the model (default: its own)"
+    )
+    chosen.add_argument(
+        "--threshold", type=float, metavar="SCORE", help="one threshold in [0, 1] for all classes instead"
+    )
+    parser.add_argument(
+        "--policy",
+        type=path_argument,
+        metavar="FILE",
+        help="YAML of which findings refer (default: all of them)",
+    )
+    parser.add_argument(
+        "--max-pixels",
+        type=int,
+        default=MAX_PIXELS,
+        metavar="N",
+        help="refuse larger files before they are decoded (default: %(default)s)",
+    )
+    parser.add_argument("--air-level", type=float, metavar="COUNTS", help="counts of air in raw 16-bit files")
+    parser.add_argument(
+        "--polarity", choices=get_args(Polarity), help="whether air is bright or dark in grey files"
+    )
+    parser.add_argument(
+        "--pitch", metavar="MM[,MM]", help="size of a pixel at the load, or across and down: gives metres"
+    )
+    parser.add_argument("--correct", action="store_true", help="mend stripes before a cargo scan is read")
+
+
+def _add_running(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--engine", choices=("local", "ray"), default="local", help="what scores the shards")
+    parser.add_argument("--ray-address", metavar="ADDRESS", help="of a Ray cluster (default: one is started)")
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="processes of one thread each (default: one for each core)"
+    )
+    parser.add_argument(
+        "--shard-size", type=int, default=1000, metavar="N", help="inputs of a part (default: 1000)"
+    )
+    parser.add_argument("--overlays", action="store_true", help="draw the scans that are referred")
+    parser.add_argument("--limit-rate", type=float, metavar="N", help="scans per second over all workers")
+    parser.add_argument(
+        "--retries",
+        type=int,
+        default=2,
+        metavar="N",
+        help="times that a scan which ended its worker, or a storage that failed, is tried again (default: 2)",
+    )
+    parser.add_argument(
+        "--stall-timeout",
+        type=float,
+        default=300.0,
+        metavar="SECONDS",
+        help="end a worker that finishes no scan for so long (default: 300)",
+    )
+    parser.add_argument(
+        "--worker-memory", type=int, metavar="MB", help="limit of a worker's address space (default: none)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run or resume a batch, or tell where one stands; return the exit code."""
+    _check_extra()
+    if arguments.out is None and arguments.sources[0] == _STATUS:
+        return _status(arguments)
+    if arguments.out is None:
+        raise UsageError("there is no --out; give the folder or s3://bucket/prefix that the run writes into")
+    if arguments.json or arguments.watch is not None:
+        raise UsageError("--json and --watch are of `cargosight batch status OUT`")
+    from cargosight_inference.batch.places import open_place
+
+    scoring, engine = _scoring(arguments), _engine(arguments)
+    with _listening() as heard, open_place(arguments.out) as place:
+        outcome = _run(arguments, scoring, engine, place, heard)
+        if outcome is None or not outcome.complete:
+            return heard.exit_code
+    return EXIT_UNREADABLE if outcome.tally.counts["unreadable"] else EXIT_OK
+
+
+def _run(
+    arguments: argparse.Namespace, scoring: "Scoring", engine: "Engine", place: "Place", heard: "_Heard"
+) -> "Outcome | None":
+    """Plan and score; None where it was stopped before there was a plan."""
+    from cargosight_inference.batch.plan import plan
+    from cargosight_inference.batch.running import run_batch
+    from cargosight_inference.batch.sources import read_sources
+    from cargosight_inference.batch.tables import TableOptions
+
+    columns = None if arguments.columns is None else tuple(arguments.columns.split(","))
+    sources = read_sources(
+        arguments.sources,
+        table=TableOptions(arguments.path_column, columns),
+        skip=place.url,
+        stop=heard.stop,
+        scratch=place.scratch,
+    )
+    inspector = scoring.inspector()
+    what = scoring.fingerprint(inspector)
+    del inspector  # the workers have theirs
+    with _Display() as display:
+        try:
+            manifest = plan(sources, place, what=what, shard_size=arguments.shard_size, told=display.planned)
+        except UsageError:
+            if heard.stop.is_set():
+                display.say("stopped before the run was planned; the same command plans it anew")
+                return None
+            raise
+        display.say(f"{manifest.inputs:,} inputs in {manifest.shards:,} shards; parts go to {place.url}")
+        outcome = run_batch(
+            manifest,
+            place,
+            engine,
+            scoring,
+            overlays=arguments.overlays,
+            stop=heard.stop.is_set,
+            told=display.told,
+            notice=display.say,
+        )
+        display.say(_ended(outcome))
+    return outcome
+
+
+def _ended(outcome: "Outcome") -> str:
+    tally = outcome.tally
+    if outcome.was_complete:
+        return f"the run is complete already: {tally.inputs:,} inputs in {tally.shards:,} parts"
+    words = [
+        f"{tally.counts[name]:,} {name}" for name in ("clear", "refer", "unreadable") if tally.counts[name]
+    ]
+    if tally.counts["changed"]:
+        words.append(f"{tally.counts['changed']:,} changed since they were planned")
+    if tally.counts["fault_worker"]:
+        words.append(f"{tally.counts['fault_worker']:,} ended their worker")
+    done = tally.counts["clear"] + tally.counts["refer"] + tally.counts["unreadable"]
+    rate = done / max(tally.elapsed, 1e-9)
+    told = f"{done:,} scans now: {', '.join(words) or 'none'}; {tally.elapsed:.1f} s, {rate:.1f} scans/s"
+    if outcome.complete:
+        return f"complete: {tally.inputs:,} inputs in {tally.shards:,} parts; {told}"
+    return f"stopped with {tally.done_shards:,} of {tally.shards:,} parts; {told}; the same command goes on from there"
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from cargosight_inference.batch.places import open_place
+    from cargosight_inference.batch.status import read_status
+
+    if len(arguments.sources) != 2:
+        raise UsageError("status wants one OUT: cargosight batch status OUT")
+    if arguments.watch is not None and not arguments.watch > 0.0:
+        raise UsageError(f"--watch {arguments.watch:g} found; expected more than 0 seconds")
+    with open_place(arguments.sources[1]) as place:
+        while True:
+            status = read_status(place)
+            text = json.dumps(status.to_dict()) if arguments.json else status.describe()
+            sys.stdout.write(f"{text}\n")
+            sys.stdout.flush()
+            if arguments.watch is None or status.complete:
+                return EXIT_OK
+            Event().wait(arguments.watch)
+
+
+def _scoring(arguments: argparse.Namespace) -> "Scoring":
+    from cargosight_inference.batch.scoring import Scoring
+
+    model = default_model(arguments.subject) if arguments.model is None else arguments.model
+    return Scoring(
+        # Workers may run elsewhere; a catalog name is no path.
+        model=str(Path(model).absolute()) if model.endswith(".onnx") else model,
+        subject=arguments.subject,
+        operating_point=arguments.operating_point,
+        threshold=arguments.threshold,
+        policy=asdict(Policy() if arguments.policy is None else Policy.read(arguments.policy)),
+        max_pixels=arguments.max_pixels,
+        air_level=arguments.air_level,
+        polarity=arguments.polarity,
+        pixel_pitch_mm=pitch_argument(arguments.pitch),
+        correct=arguments.correct,
+    )
+
+
+def _engine(arguments: argparse.Namespace) -> "Engine":
+    if arguments.engine == "ray":
+        raise UsageError("--engine ray is not here yet; leave it out for processes on this machine")
+    if arguments.ray_address is not None:
+        raise UsageError("--ray-address is of --engine ray")
+    from cargosight_inference.batch.local import LocalEngine
+
+    return LocalEngine(
+        _cores() if arguments.workers is None else arguments.workers,
+        retries=arguments.retries,
+        stall_timeout_s=arguments.stall_timeout,
+        limit_rate=arguments.limit_rate,
+        memory_mb=arguments.worker_memory,
+    )
+
+
+def _cores() -> int:
+    """Return the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _check_extra() -> None:
+    from importlib.util import find_spec
+
+    if any(find_spec(name) is None for name in ("pyarrow", "fsspec")):
+        raise MissingExtraError("batch", "`cargosight batch`")
+
+
+class _Heard:
+    """Whether somebody asked the run to stop."""
+
+    def __init__(self) -> None:
+        self.stop = Event()
+        self.exit_code = EXIT_INTERRUPTED
+
+
+@contextmanager
+def _listening() -> Iterator[_Heard]:
+    """Let the first SIGTERM or Ctrl-C stop the run gracefully; the second does what it did before."""
+    heard = _Heard()
+    if current_thread() is not main_thread():  # no other may say what a signal does
+        yield heard
+        return
+    before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
+
+    def hear(number: int, _frame: FrameType | None) -> None:
+        heard.exit_code = EXIT_TERMINATED if number == signal.SIGTERM else EXIT_INTERRUPTED
+        heard.stop.set()
+        signal.signal(number, before[number])
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        before[number] = signal.signal(number, hear)
+    try:
+        yield heard
+    finally:
+        for heard_number, handler in before.items():
+            signal.signal(heard_number, handler)
+
+
+class _Display:
+    """Progress on stderr: a bar on a terminal, otherwise a line now and then."""
+
+    def __init__(self) -> None:
+        self._shows = sys.stderr.isatty()
+        self._drawn = False
+        self._line_at = monotonic()
+
+    def __enter__(self) -> "_Display":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._erase()
+
+    def say(self, sentence: str) -> None:
+        """Write a line."""
+        self._erase()
+        sys.stderr.write(spelled_out(sentence) + "\n")
+        sys.stderr.flush()
+
+    def planned(self, inputs: int) -> None:
+        """Show how many inputs were listed so far."""
+        self._draw(f"{inputs:,} inputs listed")
+
+    def told(self, tally: "Tally") -> None:
+        """Show where the run stands."""
+        from cargosight_inference.batch.status import clock
+
+        left = "" if tally.left_seconds is None else f", {clock(tally.left_seconds)} left"
+        share = tally.done / tally.inputs
+        self._draw(f"{tally.done:,} of {tally.inputs:,} ({share:.1%}), {tally.rate:.1f} scans/s{left}")
+
+    def _draw(self, line: str) -> None:
+        if self._shows:
+            sys.stderr.write(_ERASE + line)
+            sys.stderr.flush()
+            self._drawn = True
+        elif monotonic() - self._line_at > _LINE_SECONDS:
+            self._line_at = monotonic()
+            self.say(line)
+
+    def _erase(self) -> None:
+        if self._drawn:
+            sys.stderr.write(_ERASE)
+            self._drawn = False
