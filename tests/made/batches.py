@@ -1,7 +1,9 @@
 """Batch runs over made archives."""
 
 import os
+import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,8 @@ from tests.made.models import DARK, make_blob_model, write_blobs
 POISONED = (sys.executable, str(Path(poisoned_worker.__file__)))
 """The command of a worker that files can end."""
 REFERRED_EVERY = 3
+ROOT = Path(__file__).resolve().parents[2]
+_LONG = 60.0
 
 
 def blob_scoring(folder: Path, **changes: Any) -> Scoring:
@@ -86,3 +90,25 @@ def check_whole(folder: Path, count: int) -> list[dict[str, Any]]:
         assert left.name == "lock"
         assert left.parent.name.startswith(f"{os.getpid()}-")
     return rows
+
+
+def start_command(*words: object) -> subprocess.Popen[str]:
+    """Start `cargosight batch` in a process of its own, with workers that files can end."""
+    # From here, for the tests that it imports; run from an installed wheel it needs nothing.
+    where = {**os.environ, "PYTHONPATH": os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(ROOT)])}
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.made.batch_command", *map(str, words)],
+        cwd=ROOT,
+        env=where,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for_parts(out: Path, count: int, process: subprocess.Popen[str]) -> None:
+    """Wait until a run has so many parts."""
+    end = time.monotonic() + _LONG
+    while len(list((out / "parts").glob("*"))) < count:
+        assert time.monotonic() < end, "waited in vain for parts"
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)

@@ -252,19 +252,24 @@ def _scoring(arguments: argparse.Namespace) -> "Scoring":
 
 
 def _engine(arguments: argparse.Namespace) -> "Engine":
-    if arguments.engine == "ray":
-        raise UsageError("--engine ray is not here yet; leave it out for processes on this machine")
-    if arguments.ray_address is not None:
-        raise UsageError("--ray-address is of --engine ray")
     from cargosight_inference.batch.local import LocalEngine
 
-    return LocalEngine(
-        _cores() if arguments.workers is None else arguments.workers,
-        retries=arguments.retries,
-        stall_timeout_s=arguments.stall_timeout,
-        limit_rate=arguments.limit_rate,
-        memory_mb=arguments.worker_memory,
-    )
+    options = {
+        "retries": arguments.retries,
+        "stall_timeout_s": arguments.stall_timeout,
+        "limit_rate": arguments.limit_rate,
+        "memory_mb": arguments.worker_memory,
+    }
+    if arguments.engine == "ray":
+        from cargosight_inference.batch.ray_engine import RayEngine
+
+        workers = arguments.workers
+        if workers is None and arguments.ray_address is None:
+            workers = _cores()
+        return RayEngine(workers, address=arguments.ray_address, **options)
+    if arguments.ray_address is not None:
+        raise UsageError("--ray-address is of --engine ray")
+    return LocalEngine(_cores() if arguments.workers is None else arguments.workers, **options)
 
 
 def _cores() -> int:

@@ -6,9 +6,7 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import psutil
 import pytest
@@ -17,11 +15,10 @@ pytest.importorskip("pyarrow", reason="pyarrow is not installed: no run is teste
 
 from cargosight_inference.commands import batch
 from cargosight_models.errors import UsageError
-from tests.made.batches import check_whole, make_archive
+from tests.made.batches import check_whole, make_archive, start_command, wait_for_parts
 from tests.made.models import make_blob_model
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="POSIX pipes and signals")
-ROOT = Path(__file__).resolve().parents[3]
 _LONG = 60.0
 
 
@@ -35,26 +32,6 @@ def run(*words) -> int:
     parser = argparse.ArgumentParser()
     batch.add_arguments(parser)
     return batch.run(parser.parse_args([str(word) for word in words]))
-
-
-def start(*words) -> subprocess.Popen[str]:
-    # From here, for the tests that it imports; run from an installed wheel it needs nothing.
-    where = {**os.environ, "PYTHONPATH": os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(ROOT)])}
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.made.batch_command", *map(str, words)],
-        cwd=ROOT,
-        env=where,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def wait_for_parts(out: Path, count: int, process: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + _LONG
-    while len(list((out / "parts").glob("*"))) < count:
-        assert time.monotonic() < end, "waited in vain for parts"
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
 
 
 def test_from_folder_to_parts(tmp_path, model, capsys):
@@ -126,7 +103,7 @@ def test_stopped_by_a_signal_and_resumed(tmp_path, model, number, code):
     make_archive(tmp_path / "in", 40, dict.fromkeys(range(40), "slow"))
     out = tmp_path / "out"
     words = (tmp_path / "in", "--out", out, "--model", model, "--workers", 2, "--shard-size", 4)
-    process = start(*words)
+    process = start_command(*words)
     wait_for_parts(out, 2, process)
     children = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(number)
@@ -158,13 +135,13 @@ def test_killed_at_random_points(tmp_path, model):
         1,
     )
     for _ in range(4):
-        process = start(*words)
+        process = start_command(*words)
         try:
             process.wait(chance.uniform(0.5, 2.5))
         except subprocess.TimeoutExpired:
             process.kill()
         process.communicate(timeout=_LONG)
-    process = start(*words)
+    process = start_command(*words)
     _, told = process.communicate(timeout=_LONG)
     assert process.returncode in (0, 3), told
     rows = check_whole(out, 60)
@@ -177,7 +154,7 @@ def test_workers_end_with_a_killed_run(tmp_path, model):
     listed, out = tmp_path / "list.txt", tmp_path / "out"
     listed.write_text(f"{path}\n" * 2400)
     words = (f"@{listed}", "--out", out, "--model", model, "--workers", 2, "--shard-size", 1200)
-    process = start(*words)
+    process = start_command(*words)
     end = time.monotonic() + _LONG
     while "done" not in "".join(report.read_text() for report in (out / "progress").glob("*.json")):
         assert time.monotonic() < end, "waited in vain for progress"
