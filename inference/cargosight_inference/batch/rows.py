@@ -52,6 +52,7 @@ ROW_SCHEMA = pa.schema(
         pa.field("height", pa.int32(), nullable=False),
         pa.field("kind", pa.string()),
         pa.field("subject", pa.string(), nullable=False),
+        pa.field("air_level", pa.float32()),
         pa.field("opaque_fraction", pa.float32()),
         pa.field("load_state", pa.string()),
         pa.field("load_chance", pa.float32()),
@@ -101,6 +102,7 @@ def row_of(
     *,
     changed: bool = False,
     error: str | None = None,
+    air_level: float | None = None,
     overlay: str | None = None,
     extra: Mapping[str, str] | None = None,
 ) -> Row:
@@ -111,6 +113,7 @@ def row_of(
         planned: the input, as it was planned; the path in the row is that.
         changed: whether it is another file than was planned.
         error: in place of the inspection's where that has one.
+        air_level: of the scan, from `air.air_level`; None of one that was not read.
         overlay: name in the place, None where there is none.
         extra: names in the rows of the extra columns, from `extra_names`.
     """
@@ -137,6 +140,7 @@ def row_of(
         "height": inspection.height,
         "kind": inspection.kind,
         "subject": inspection.subject,
+        "air_level": air_level,
         "opaque_fraction": inspection.opaque_fraction,
         "load_state": inspection.load_state,
         "load_chance": inspection.load_chance,

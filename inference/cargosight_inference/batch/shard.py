@@ -10,6 +10,7 @@ from time import monotonic
 
 import cv2
 
+from cargosight_inference.batch.air import air_level
 from cargosight_inference.batch.fetching import Ready, ready_inputs
 from cargosight_inference.batch.manifest import Manifest
 from cargosight_inference.batch.places import BatchError, Place
@@ -154,20 +155,28 @@ class _Scorer:
             return fault_row(planned, self._what, ready.error, "file", changed=changed, extra=extra)
         try:
             # Not through the pipeline's threads: a worker has one, and two workers on two cores would fight over them.
-            prepared = self._inspector.prepare(ready.file, keep_scan=self._overlays)
+            prepared = self._inspector.prepare(ready.file, keep_scan=True)
             inspection = self._inspector.finish(prepared)
         except ContractError as error:
             self._check_model(error)
             sentence = f"the model failed on it: {error}"
             return fault_row(planned, self._what, sentence, "model", changed=changed, extra=extra)
-        overlay = None
-        if prepared.scan is not None and inspection.decision == "refer":
+        scan, overlay = prepared.scan, None
+        if self._overlays and scan is not None and inspection.decision == "refer":
             overlay = self._name(planned.number, planned.item.path)
-            self._place.publish(overlay, _drawn(draw_overlay(prepared.scan, inspection)))
+            self._place.publish(overlay, _drawn(draw_overlay(scan, inspection)))
         why = inspection.error
         if why is not None and ready.is_temporary:
             why = why.replace(ready.file, planned.item.path)
-        return row_of(inspection, planned, changed=changed, error=why, overlay=overlay, extra=extra)
+        return row_of(
+            inspection,
+            planned,
+            changed=changed,
+            error=why,
+            air_level=None if scan is None else air_level(scan),
+            overlay=overlay,
+            extra=extra,
+        )
 
     def _check_model(self, error: ContractError) -> None:
         went_well = self.counts["clear"] + self.counts["refer"]

@@ -3,46 +3,39 @@
 import argparse
 import json
 import os
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from threading import Event, current_thread, main_thread
-from time import monotonic
-from types import FrameType
+from threading import Event
 from typing import TYPE_CHECKING, get_args
 
 from cargosight_inference.arguments import path_argument, pitch_argument
 from cargosight_inference.inspector import MAX_PIXELS, default_model
 from cargosight_inference.policy import Policy
 from cargosight_inference.scans.scan import Polarity, Subject
-from cargosight_inference.spelling import spelled_out
 from cargosight_models.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     from cargosight_inference.batch.engine import Engine
+    from cargosight_inference.batch.manifest import Manifest
     from cargosight_inference.batch.places import Place
-    from cargosight_inference.batch.running import Outcome, Tally
+    from cargosight_inference.batch.running import Outcome
     from cargosight_inference.batch.scoring import Scoring
+    from cargosight_inference.batch.stopping import Heard
 
 SUMMARY = "Inspect whole archives into Parquet: stops and goes on without losing or doubling a scan."
 
-EXIT_OK, EXIT_MISUSE, EXIT_UNREADABLE, EXIT_INTERRUPTED, EXIT_TERMINATED = 0, 2, 3, 130, 143
+EXIT_OK, EXIT_UNREADABLE = 0, 3
 
 _STATUS = "status"
-_LINE_SECONDS = 30.0
-"""Between lines of progress where there is no terminal to draw a bar on."""
-_ERASE = "\r\x1b[K"
 _EPILOG = """\
 Sources are folders, files and patterns, @FILE or - for a list of one path a line, tables (.csv, .tsv, .parquet) with a
 column of paths whose other columns go along, s3://bucket/prefix, and other URLs that fsspec knows.
 
-OUT gets manifest.json (what the run is made with), parts/part-000000.parquet … (one row for every input) and _SUCCESS
-last. Stopped or killed at any point, the same command goes on from there; with another model, threshold or policy it
-is refused. `cargosight batch status OUT` tells where a run stands, also from another machine. A folder that is called
-status is written ./status.
+OUT gets manifest.json (what the run is made with), parts/part-000000.parquet … (one row for every input), summary.json
+and summary.md, and _SUCCESS last. Stopped or killed at any point, the same command goes on from there; with another
+model, threshold or policy it is refused. `cargosight batch status OUT` tells where a run stands, also from another
+machine. A folder that is called status is written ./status.
 
 exit code: 0 every scan was inspected, 2 misuse or a failure that stopped the run, 3 an input was unreadable, 130
 interrupted, 143 terminated; the last two, and most failures, leave a run that goes on."""
@@ -112,6 +105,14 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         "--shard-size", type=int, default=1000, metavar="N", help="inputs of a part (default: 1000)"
     )
     parser.add_argument("--overlays", action="store_true", help="draw the scans that are referred")
+    parser.add_argument(
+        "--former", metavar="DIR|URL", help="output of a former run: the summary tells the drift from it"
+    )
+    parser.add_argument(
+        "--check-sources",
+        action="store_true",
+        help="list the sources again and tell what was added, removed or changed since the run was planned",
+    )
     parser.add_argument("--limit-rate", type=float, metavar="N", help="scans per second over all workers")
     parser.add_argument(
         "--retries",
@@ -141,10 +142,15 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("there is no --out; give the folder or s3://bucket/prefix that the run writes into")
     if arguments.json or arguments.watch is not None:
         raise UsageError("--json and --watch are of `cargosight batch status OUT`")
+    from cargosight_inference.batch.parts import open_run
     from cargosight_inference.batch.places import open_place
+    from cargosight_inference.batch.stopping import listening
 
+    if arguments.former is not None:
+        with open_place(arguments.former) as former:
+            open_run(former)  # told now, and not after a day
     scoring, engine = _scoring(arguments), _engine(arguments)
-    with _listening() as heard, open_place(arguments.out) as place:
+    with listening() as heard, open_place(arguments.out) as place:
         outcome = _run(arguments, scoring, engine, place, heard)
         if outcome is None or not outcome.complete:
             return heard.exit_code
@@ -152,12 +158,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run(
-    arguments: argparse.Namespace, scoring: "Scoring", engine: "Engine", place: "Place", heard: "_Heard"
+    arguments: argparse.Namespace, scoring: "Scoring", engine: "Engine", place: "Place", heard: "Heard"
 ) -> "Outcome | None":
     """Plan and score; None where it was stopped before there was a plan."""
+    from cargosight_inference.batch.changes import compare_sources
+    from cargosight_inference.batch.display import Display
     from cargosight_inference.batch.plan import plan
     from cargosight_inference.batch.running import run_batch
-    from cargosight_inference.batch.sources import read_sources
+    from cargosight_inference.batch.sources import read_sources, shown
     from cargosight_inference.batch.tables import TableOptions
 
     columns = None if arguments.columns is None else tuple(arguments.columns.split(","))
@@ -171,7 +179,7 @@ def _run(
     inspector = scoring.inspector()
     what = scoring.fingerprint(inspector)
     del inspector  # the workers have theirs
-    with _Display() as display:
+    with Display() as display:
         try:
             manifest = plan(sources, place, what=what, shard_size=arguments.shard_size, told=display.planned)
         except UsageError:
@@ -180,6 +188,13 @@ def _run(
                 return None
             raise
         display.say(f"{manifest.inputs:,} inputs in {manifest.shards:,} shards; parts go to {place.url}")
+        if arguments.check_sources:
+            display.say(str(compare_sources(sources, manifest, place)))
+        elif manifest.sources != sources.words:
+            display.say(
+                f"the run was planned from {', '.join(map(shown, manifest.sources))}, and these are its inputs still; "
+                "--check-sources tells what differs"
+            )
         outcome = run_batch(
             manifest,
             place,
@@ -189,9 +204,23 @@ def _run(
             stop=heard.stop.is_set,
             told=display.told,
             notice=display.say,
+            summarise=lambda manifest, place: _summarise(arguments, manifest, place),
         )
+        if outcome.was_complete and arguments.former is not None:
+            _summarise(arguments, manifest, place)
         display.say(_ended(outcome))
     return outcome
+
+
+def _summarise(arguments: argparse.Namespace, manifest: "Manifest", place: "Place") -> None:
+    from cargosight_inference.batch.places import open_place
+    from cargosight_inference.batch.summary import write_summary
+
+    if arguments.former is None:
+        write_summary(manifest, place)
+        return
+    with open_place(arguments.former) as former:
+        write_summary(manifest, place, former)
 
 
 def _ended(outcome: "Outcome") -> str:
@@ -284,81 +313,3 @@ def _check_extra() -> None:
 
     if any(find_spec(name) is None for name in ("pyarrow", "fsspec")):
         raise MissingExtraError("batch", "`cargosight batch`")
-
-
-class _Heard:
-    """Whether somebody asked the run to stop."""
-
-    def __init__(self) -> None:
-        self.stop = Event()
-        self.exit_code = EXIT_INTERRUPTED
-
-
-@contextmanager
-def _listening() -> Iterator[_Heard]:
-    """Let the first SIGTERM or Ctrl-C stop the run gracefully; the second does what it did before."""
-    heard = _Heard()
-    if current_thread() is not main_thread():  # no other may say what a signal does
-        yield heard
-        return
-    before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
-
-    def hear(number: int, _frame: FrameType | None) -> None:
-        heard.exit_code = EXIT_TERMINATED if number == signal.SIGTERM else EXIT_INTERRUPTED
-        heard.stop.set()
-        signal.signal(number, before[number])
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        before[number] = signal.signal(number, hear)
-    try:
-        yield heard
-    finally:
-        for heard_number, handler in before.items():
-            signal.signal(heard_number, handler)
-
-
-class _Display:
-    """Progress on stderr: a bar on a terminal, otherwise a line now and then."""
-
-    def __init__(self) -> None:
-        self._shows = sys.stderr.isatty()
-        self._drawn = False
-        self._line_at = monotonic()
-
-    def __enter__(self) -> "_Display":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._erase()
-
-    def say(self, sentence: str) -> None:
-        """Write a line."""
-        self._erase()
-        sys.stderr.write(spelled_out(sentence) + "\n")
-        sys.stderr.flush()
-
-    def planned(self, inputs: int) -> None:
-        """Show how many inputs were listed so far."""
-        self._draw(f"{inputs:,} inputs listed")
-
-    def told(self, tally: "Tally") -> None:
-        """Show where the run stands."""
-        from cargosight_inference.batch.status import clock
-
-        left = "" if tally.left_seconds is None else f", {clock(tally.left_seconds)} left"
-        share = tally.done / tally.inputs
-        self._draw(f"{tally.done:,} of {tally.inputs:,} ({share:.1%}), {tally.rate:.1f} scans/s{left}")
-
-    def _draw(self, line: str) -> None:
-        if self._shows:
-            sys.stderr.write(_ERASE + line)
-            sys.stderr.flush()
-            self._drawn = True
-        elif monotonic() - self._line_at > _LINE_SECONDS:
-            self._line_at = monotonic()
-            self.say(line)
-
-    def _erase(self) -> None:
-        if self._drawn:
-            sys.stderr.write(_ERASE)
-            self._drawn = False

@@ -165,3 +165,33 @@ def test_workers_end_with_a_killed_run(tmp_path, model):
     process.communicate(timeout=_LONG)
     _, alive = psutil.wait_procs(children, timeout=8.0)
     assert not alive
+
+
+def test_what_the_sources_list_now_is_told(tmp_path, model, capsys):
+    paths = make_archive(tmp_path / "in", 4)
+    words = (tmp_path / "in", "--out", tmp_path / "out", "--model", model, "--workers", 1)
+    assert run(*words, "--check-sources") == 0
+    assert "list the same inputs as the plan" in capsys.readouterr().err
+    paths[0].unlink()
+    os.utime(paths[1], ns=(1, 1))
+    (tmp_path / "in" / "z.png").write_bytes(paths[2].read_bytes())
+    assert run(*words, "--check-sources") == 0
+    told = capsys.readouterr().err
+    assert "1 inputs added, 1 removed, 1 changed" in told
+    assert "z.png" in told
+    assert run(paths[2], *words[1:]) == 0
+    assert "these are its inputs still" in capsys.readouterr().err
+
+
+def test_the_drift_from_a_former_run(tmp_path, model):
+    make_archive(tmp_path / "in", 4)
+    words = (tmp_path / "in", "--model", model, "--workers", 1)
+    assert run(*words, "--out", tmp_path / "old") == 0
+    assert run(*words, "--out", tmp_path / "new") == 0
+    assert json.loads((tmp_path / "new" / "summary.json").read_text())["drift"] is None
+    assert run(*words, "--out", tmp_path / "new", "--former", tmp_path / "old") == 0
+    drift = json.loads((tmp_path / "new" / "summary.json").read_text())["drift"]
+    assert drift["alarm_rate"]["difference"] == 0.0
+    with pytest.raises(UsageError, match="no batch run"):
+        run(*words, "--out", tmp_path / "other", "--former", tmp_path / "nowhere")
+    assert not (tmp_path / "other").exists()
