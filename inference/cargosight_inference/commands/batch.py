@@ -13,6 +13,7 @@ from cargosight_inference.arguments import path_argument, pitch_argument
 from cargosight_inference.inspector import MAX_PIXELS, default_model
 from cargosight_inference.policy import Policy
 from cargosight_inference.scans.scan import Polarity, Subject
+from cargosight_inference.spelling import spelled_out
 from cargosight_models.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ SUMMARY = "Inspect whole archives into Parquet: stops and goes on without losing
 
 EXIT_OK, EXIT_UNREADABLE = 0, 3
 
-_STATUS = "status"
+_STATUS, _COMPARE = "status", "compare"
 _EPILOG = """\
 Sources are folders, files and patterns, @FILE or - for a list of one path a line, tables (.csv, .tsv, .parquet) with a
 column of paths whose other columns go along, s3://bucket/prefix, and other URLs that fsspec knows.
@@ -35,7 +36,8 @@ column of paths whose other columns go along, s3://bucket/prefix, and other URLs
 OUT gets manifest.json (what the run is made with), parts/part-000000.parquet … (one row for every input), summary.json
 and summary.md, and _SUCCESS last. Stopped or killed at any point, the same command goes on from there; with another
 model, threshold or policy it is refused. `cargosight batch status OUT` tells where a run stands, also from another
-machine. A folder that is called status is written ./status.
+machine, `cargosight batch compare OUT OLD` what a run says otherwise than a former one. A folder that is called status
+or compare is written ./status.
 
 exit code: 0 every scan was inspected, 2 misuse or a failure that stopped the run, 3 an input was unreadable, 130
 interrupted, 143 terminated; the last two, and most failures, leave a run that goes on."""
@@ -44,7 +46,9 @@ interrupted, 143 terminated; the last two, and most failures, leave a run that g
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `batch`."""
     parser.epilog = _EPILOG
-    parser.add_argument("sources", nargs="+", metavar="SOURCE", help="what to inspect; or: status OUT")
+    parser.add_argument(
+        "sources", nargs="+", metavar="SOURCE", help="what to inspect; or: status OUT; or: compare OUT OLD"
+    )
     parser.add_argument("--out", metavar="DIR|URL", help="local folder or s3://bucket/prefix of the run")
     _add_inspection(parser)
     _add_running(parser)
@@ -109,6 +113,11 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         "--former", metavar="DIR|URL", help="output of a former run: the summary tells the drift from it"
     )
     parser.add_argument(
+        "--compare",
+        metavar="DIR|URL",
+        help="output of a former run: tell what changed since, as a table, Parquet and a page with thumbnails",
+    )
+    parser.add_argument(
         "--check-sources",
         action="store_true",
         help="list the sources again and tell what was added, removed or changed since the run was planned",
@@ -138,6 +147,8 @@ def run(arguments: argparse.Namespace) -> int:
     _check_extra()
     if arguments.out is None and arguments.sources[0] == _STATUS:
         return _status(arguments)
+    if arguments.out is None and arguments.sources[0] == _COMPARE:
+        return _compare_alone(arguments)
     if arguments.out is None:
         raise UsageError("there is no --out; give the folder or s3://bucket/prefix that the run writes into")
     if arguments.json or arguments.watch is not None:
@@ -146,14 +157,17 @@ def run(arguments: argparse.Namespace) -> int:
     from cargosight_inference.batch.places import open_place
     from cargosight_inference.batch.stopping import listening
 
-    if arguments.former is not None:
-        with open_place(arguments.former) as former:
-            open_run(former)  # told now, and not after a day
+    for url in (arguments.former, arguments.compare):
+        if url is not None:
+            with open_place(url) as former:
+                open_run(former)  # told now, and not after a day
     scoring, engine = _scoring(arguments), _engine(arguments)
     with listening() as heard, open_place(arguments.out) as place:
         outcome = _run(arguments, scoring, engine, place, heard)
         if outcome is None or not outcome.complete:
             return heard.exit_code
+        if arguments.compare is not None:
+            _compare(place, arguments.compare)
     return EXIT_UNREADABLE if outcome.tally.counts["unreadable"] else EXIT_OK
 
 
@@ -206,7 +220,7 @@ def _run(
             notice=display.say,
             summarise=lambda manifest, place: _summarise(arguments, manifest, place),
         )
-        if outcome.was_complete and arguments.former is not None:
+        if outcome.was_complete and (arguments.former or arguments.compare) is not None:
             _summarise(arguments, manifest, place)
         display.say(_ended(outcome))
     return outcome
@@ -216,11 +230,36 @@ def _summarise(arguments: argparse.Namespace, manifest: "Manifest", place: "Plac
     from cargosight_inference.batch.places import open_place
     from cargosight_inference.batch.summary import write_summary
 
-    if arguments.former is None:
+    url = arguments.former or arguments.compare
+    if url is None:
         write_summary(manifest, place)
         return
-    with open_place(arguments.former) as former:
+    with open_place(url) as former:
         write_summary(manifest, place, former)
+
+
+def _compare_alone(arguments: argparse.Namespace) -> int:
+    from cargosight_inference.batch.places import open_place
+
+    if len(arguments.sources) != 3:
+        raise UsageError("compare wants two outputs, the new one first: cargosight batch compare OUT OLD")
+    with open_place(arguments.sources[1]) as place:
+        _compare(place, arguments.sources[2])
+    return EXIT_OK
+
+
+def _compare(place: "Place", url: str) -> None:
+    """Compare a complete run with a former one: a table on the standard output, Parquet and a page in the place."""
+    from cargosight_inference.batch.compare import compare_runs
+    from cargosight_inference.batch.compare_page import write_page
+    from cargosight_inference.batch.compare_text import described
+    from cargosight_inference.batch.parts import open_run
+    from cargosight_inference.batch.places import open_place
+
+    with open_place(url) as former:
+        found = compare_runs(open_run(place), place, former)
+    page = write_page(found, place)
+    sys.stdout.write(f"{described(found)}\n\n{spelled_out(place.url)}/{page}\n")
 
 
 def _ended(outcome: "Outcome") -> str:

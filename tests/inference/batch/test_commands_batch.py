@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -195,3 +196,23 @@ def test_the_drift_from_a_former_run(tmp_path, model):
     with pytest.raises(UsageError, match="no batch run"):
         run(*words, "--out", tmp_path / "other", "--former", tmp_path / "nowhere")
     assert not (tmp_path / "other").exists()
+
+
+def test_compared_with_a_former_run(tmp_path, model, capsys):
+    make_archive(tmp_path / "in", 4)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("refer_classes: [blue]\n")
+    words = (tmp_path / "in", "--model", model, "--workers", 1)
+    assert run(*words, "--out", tmp_path / "old", "--policy", policy) == 0
+    assert run(*words, "--out", tmp_path / "new", "--compare", tmp_path / "old") == 0
+    told = capsys.readouterr().out
+    assert "policy.refer_classes" in told
+    assert "2  new alarms" in told
+    page = told.splitlines()[-1]
+    assert page.endswith("comparison.html")
+    assert "2 new and 0 lost alarms" in Path(page).read_text()
+    assert json.loads((tmp_path / "new" / "summary.json").read_text())["drift"] is not None
+    assert run("compare", tmp_path / "new", tmp_path / "old") == 0
+    assert capsys.readouterr().out == told
+    with pytest.raises(UsageError, match="the new one first"):
+        run("compare", tmp_path / "new")
