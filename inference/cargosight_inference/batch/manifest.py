@@ -33,6 +33,8 @@ class Fingerprint:
         max_pixels: of a scan that is still read.
         code: version of cargosight.
         rows: version of the schema of the rows.
+        declared_column: column of the tables of inputs that says what was declared of a scan, None where nothing was.
+        gallery: SHA-256 of the file of reference scans that declarations are compared with, None without one.
     """
 
     model: str
@@ -49,6 +51,8 @@ class Fingerprint:
     max_pixels: int
     code: str
     rows: int
+    declared_column: str | None = None
+    gallery: str | None = None
 
     @property
     def digest(self) -> str:

@@ -59,6 +59,8 @@ ROW_SCHEMA = pa.schema(
         pa.field("cargo_box", _BOX),
         pa.field("container_length_m", pa.float32()),
         pa.field("materials", pa.map_(pa.string(), pa.float32())),
+        pa.field("declared", pa.string()),
+        pa.field("typicality", pa.float32()),
         pa.field("assumptions", pa.list_(pa.string()), nullable=False),
         pa.field("overlay", pa.string()),
         pa.field("model", pa.string(), nullable=False),
@@ -117,7 +119,7 @@ def row_of(
         overlay: name in the place, None where there is none.
         extra: names in the rows of the extra columns, from `extra_names`.
     """
-    findings, box = inspection.findings, inspection.cargo_box
+    findings, box, declared = inspection.findings, inspection.cargo_box, inspection.declared
     sentence = None if inspection.error is None else shown(error or inspection.error)
     return _common(planned, changed, extra) | {
         "sha256": inspection.sha256,
@@ -147,6 +149,8 @@ def row_of(
         "cargo_box": None if box is None else dict(zip(_EDGES, box, strict=True)),
         "container_length_m": inspection.container_length_m,
         "materials": None if inspection.materials is None else list(inspection.materials.items()),
+        "declared": None if declared is None else declared.heading,
+        "typicality": None if declared is None else declared.typicality,
         "assumptions": list(inspection.assumptions),
         "overlay": overlay,
         "model": inspection.model,

@@ -1,8 +1,10 @@
 """How the inputs of a run are inspected: settings that travel to every worker, and the fingerprint they come to."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cargosight_inference.batch.manifest import Fingerprint
@@ -10,6 +12,7 @@ from cargosight_inference.batch.rows import SCHEMA
 from cargosight_inference.policy import Policy
 from cargosight_inference.scans.readers import ReadOptions
 from cargosight_inference.scans.scan import Polarity, Subject
+from cargosight_models.errors import UsageError
 
 if TYPE_CHECKING:
     from cargosight_inference.inspector import Inspector
@@ -30,6 +33,8 @@ class Scoring:
         polarity: whether air is bright or dark, None to find it out.
         pixel_pitch_mm: (x, y) size of a pixel at the load, None where it is not known.
         correct: whether stripes in scans of cargo are mended.
+        declared_column: column of the tables of inputs that says what was declared of a scan, None where nothing was.
+        gallery: path of the reference scans that declarations are compared with, None without one.
     """
 
     model: str
@@ -42,6 +47,8 @@ class Scoring:
     polarity: Polarity | None = None
     pixel_pitch_mm: tuple[float, float] | None = None
     correct: bool = False
+    declared_column: str | None = None
+    gallery: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON-ready values."""
@@ -74,6 +81,7 @@ class Scoring:
             polarity=self.polarity,
             pixel_pitch_mm=self.pixel_pitch_mm,
             correct=self.correct,
+            gallery=self.gallery,
         )
 
     def fingerprint(self, inspector: "Inspector") -> Fingerprint:
@@ -81,7 +89,14 @@ class Scoring:
 
         Args:
             inspector: that `inspector` gave.
+
+        Raises:
+            UsageError: declarations are to be compared with scans that are not of cargo.
         """
+        if self.declared_column is not None and inspector.subject != "cargo":
+            raise UsageError(
+                f"what was declared of scans of {inspector.subject} is to be compared; expected a model of cargo"
+            )
         policy = asdict(inspector.policy)
         if policy["refer_classes"] is not None:
             policy["refer_classes"] = list(policy["refer_classes"])
@@ -100,4 +115,11 @@ class Scoring:
             max_pixels=self.max_pixels,
             code=metadata.version("cargosight"),
             rows=SCHEMA,
+            declared_column=self.declared_column,
+            gallery=None if self.gallery is None else _file_sum(self.gallery),
         )
+
+
+def _file_sum(path: str) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

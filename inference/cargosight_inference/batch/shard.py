@@ -14,9 +14,10 @@ from cargosight_inference.batch.air import air_level
 from cargosight_inference.batch.fetching import Ready, ready_inputs
 from cargosight_inference.batch.manifest import Manifest
 from cargosight_inference.batch.places import BatchError, Place
-from cargosight_inference.batch.plan import read_shard
+from cargosight_inference.batch.plan import Planned, read_shard
 from cargosight_inference.batch.rows import Row, extra_names, fault_row, row_of, writing_part
 from cargosight_inference.batch.sources import shown
+from cargosight_inference.gallery.tables import is_heading
 from cargosight_inference.inspector import Inspector
 from cargosight_inference.overlay import Picture, draw_overlay
 from cargosight_models.errors import ContractError
@@ -156,7 +157,7 @@ class _Scorer:
         try:
             # Not through the pipeline's threads: a worker has one, and two workers on two cores would fight over them.
             prepared = self._inspector.prepare(ready.file, keep_scan=True)
-            inspection = self._inspector.finish(prepared)
+            inspection = self._inspector.finish(prepared, declared=self._declared(planned))
         except ContractError as error:
             self._check_model(error)
             sentence = f"the model failed on it: {error}"
@@ -177,6 +178,12 @@ class _Scorer:
             overlay=overlay,
             extra=extra,
         )
+
+    def _declared(self, planned: Planned) -> str | None:
+        """Return what was declared of an input; None where its row of the table has no heading."""
+        column = self._what.declared_column
+        heading = None if column is None else planned.item.extra.get(column)
+        return heading if heading is not None and is_heading(heading) else None
 
     def _check_model(self, error: ContractError) -> None:
         went_well = self.counts["clear"] + self.counts["refer"]

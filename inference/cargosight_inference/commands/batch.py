@@ -96,6 +96,14 @@ def _add_inspection(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pitch", metavar="MM[,MM]", help="size of a pixel at the load, or across and down: gives metres"
     )
+    parser.add_argument(
+        "--declared-column",
+        metavar="NAME",
+        help="column of tables with the heading that was declared of a cargo scan, `empty` for no load",
+    )
+    parser.add_argument(
+        "--gallery", type=path_argument, metavar="FILE", help="reference scans to compare declared loads with"
+    )
     parser.add_argument("--correct", action="store_true", help="mend stripes before a cargo scan is read")
 
 
@@ -190,6 +198,11 @@ def _run(
         stop=heard.stop,
         scratch=place.scratch,
     )
+    if scoring.declared_column not in (None, *sources.extra_columns):
+        raise UsageError(
+            f"no table of inputs has a column {scoring.declared_column!r}; they have "
+            f"{', '.join(sources.extra_columns) or 'none but paths'}"
+        )
     inspector = scoring.inspector()
     what = scoring.fingerprint(inspector)
     del inspector  # the workers have theirs
@@ -303,6 +316,8 @@ def _status(arguments: argparse.Namespace) -> int:
 def _scoring(arguments: argparse.Namespace) -> "Scoring":
     from cargosight_inference.batch.scoring import Scoring
 
+    if arguments.gallery is not None and arguments.declared_column is None:
+        raise UsageError("--gallery compares with what was declared; give --declared-column, too")
     model = default_model(arguments.subject) if arguments.model is None else arguments.model
     return Scoring(
         # Workers may run elsewhere; a catalog name is no path.
@@ -316,6 +331,8 @@ def _scoring(arguments: argparse.Namespace) -> "Scoring":
         polarity=arguments.polarity,
         pixel_pitch_mm=pitch_argument(arguments.pitch),
         correct=arguments.correct,
+        declared_column=arguments.declared_column,
+        gallery=None if arguments.gallery is None else str(arguments.gallery.absolute()),
     )
 
 
