@@ -14,6 +14,15 @@ from typing import Any
 import cv2
 import numpy as np
 
+from cargosight_inference.benchmark.archive import (
+    GROWTH_MB,
+    PLAN_MB,
+    PLAN_SECONDS,
+    ArchiveRun,
+    Soak,
+    measure_archive,
+    measure_soak,
+)
 from cargosight_inference.benchmark.images import COUNT, HEIGHT, WIDTH, make_images
 from cargosight_inference.benchmark.large_scans import LargeScan, measure_large_scans, reads_large_scans
 from cargosight_inference.benchmark.measures import Spread
@@ -44,11 +53,12 @@ FLAT_MB = 5.0
 """Growth that still counts as flat: the allocator's arenas move by a few MB."""
 
 _PARTS = ("overhead", "start", "memory", "rival", "projection", "large-scan")
-_BY_NAME = ("service",)
+_BY_NAME = ("service", "archive", "soak")
 """Measured only where they are named: they take minutes."""
 _THRESHOLD = 0.3
 _MOST_IMAGES = 64
 _MOST_MINUTES = 1440.0
+_ROWS, _SOAK_ROWS, _LEAST_ROWS = 1_000_000, 100_000, 10_000
 
 _EPILOG = f"""\
 overhead    CPU-time of the whole pipeline beside bare cv2.imdecode, cv2.resize and session.run, in turns in
@@ -65,6 +75,11 @@ large-scan  a made cargo scan of 4,000 x 1,200 in 8-bit grey, and one of two ene
 service     only where it is named: `cargosight serve` in a process of its own, to which 50 made scans a minute are
             sent for --minutes, with ten consoles connected: what was lost, seconds from upload to event, and memory of
             service and workers together
+archive     only where it is named: `cargosight batch` over a simulated archive of --rows paths and a tiny network,
+            killed --kills times at random points: seconds and memory of the plan (targets {PLAN_SECONDS:.0f} s and
+            {PLAN_MB:.0f} MB for a million), and inputs that do not have exactly one row in the end
+soak        only where it is named: memory of such a run and its worker over --rows rows; the target is a growth below
+            {GROWTH_MB:.0f} MB for 10,000 rows
 
 Times and memory depend on the machine, ratios hardly. Targets are reported, the exit code does not follow
 them."""
@@ -84,6 +99,8 @@ class Report:
     projection: ProjectionTime | None = None
     large_scans: tuple[LargeScan, ...] | None = None
     service: ServiceLoad | None = None
+    archive: ArchiveRun | None = None
+    soak: Soak | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -113,6 +130,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--minutes", type=float, default=5.0, metavar="N", help="of the service's load (default: 5)"
     )
     parser.add_argument(
+        "--rows",
+        type=int,
+        metavar="N",
+        help="of the simulated archive (default: 1,000,000, of soak 100,000)",
+    )
+    parser.add_argument(
+        "--kills", type=int, default=20, metavar="N", help="of the archive's run (default: 20)"
+    )
+    parser.add_argument(
         "--rival-weights",
         default=RIVAL_WEIGHTS,
         metavar="FILE",
@@ -126,6 +152,10 @@ def run(arguments: argparse.Namespace) -> int:
     for name in ("rounds", "starts", "scans"):
         if getattr(arguments, name) < 1:
             raise UsageError(f"--{name} is {getattr(arguments, name)}; expected 1 or more")
+    if arguments.rows is not None and arguments.rows < _LEAST_ROWS:
+        raise UsageError(f"--rows is {arguments.rows}; expected {_LEAST_ROWS:,} or more")
+    if arguments.kills < 1:
+        raise UsageError(f"--kills is {arguments.kills}; expected 1 or more")
     if not 0.0 < arguments.minutes <= _MOST_MINUTES:
         raise UsageError(
             f"--minutes is {arguments.minutes:g}; expected more than 0 and at most {_MOST_MINUTES:g}"
@@ -180,6 +210,8 @@ def _measure(arguments: argparse.Namespace, paths: Sequence[Path], notes: list[s
         "projection": lambda: measure_projection(arguments.rounds),
         "large-scan": lambda: measure_large_scans(inspector, folder, arguments.rounds),
         "service": lambda: measure_service(folder, minutes=arguments.minutes, lane={"model": path}),
+        "archive": lambda: measure_archive(folder / "archive", arguments.rows or _ROWS, arguments.kills),
+        "soak": lambda: measure_soak(folder / "soak", arguments.rows or _SOAK_ROWS),
     }
     for part in _PARTS + _BY_NAME:
         if part not in parts:
@@ -232,7 +264,30 @@ def _lines(report: Report) -> list[str]:
         lines += _large_scan_lines(scan)
     if report.service is not None:
         lines += _service_lines(report.service)
+    if report.archive is not None:
+        lines += _archive_lines(report.archive)
+    if report.soak is not None:
+        lines += _soak_lines(report.soak)
     return lines + [f"note        {note}" for note in report.notes]
+
+
+def _archive_lines(found: ArchiveRun) -> list[str]:
+    peak = "unknown" if found.planning_peak_mb is None else f"{found.planning_peak_mb:.0f} MB"
+    return [
+        f"archive     {found.rows:,} rows planned in {found.planning_seconds:.1f} s, "
+        f"{_against(found.planning_seconds, PLAN_SECONDS)}; peak {peak}, target {PLAN_MB:g}",
+        f"            killed {found.kills} times, {found.kills_while_planning} of them while planning: "
+        f"{found.wrong:,} inputs without exactly one row",
+        f"            {found.seconds:.0f} s in all, {found.resume_seconds:.1f} s from the last start to its first part",
+    ]
+
+
+def _soak_lines(found: Soak) -> list[str]:
+    return [
+        f"soak        {found.rows:,} rows in {found.seconds:.0f} s: {found.growth_mb:+.2f} MB for 10,000 rows, "
+        f"{_against(found.growth_mb, GROWTH_MB)}",
+        f"            {found.first_mb:.0f} MB after a third, {found.last_mb:.0f} MB at the end",
+    ]
 
 
 def _service_lines(found: ServiceLoad) -> list[str]:
