@@ -44,6 +44,7 @@ LISTED: tuple[Change, ...] = (
 LEAST_SCORE = 0.005
 """Below this a score is the same: another precision moves it by thousandths."""
 _EXAMPLES = 40
+_MOST_THRESHOLDS = 3
 _WAITING = 1000
 
 COMPARISON_SCHEMA = pa.schema(
@@ -114,6 +115,16 @@ class Comparison:
         """Inputs of both runs."""
         return self.decisions.total()
 
+    @property
+    def settings(self) -> list[str]:
+        """What the runs were made with otherwise, a phrase each; many thresholds are one."""
+        phrases = self.before.what.differences(self.now.what)
+        thresholds = [phrase for phrase in phrases if phrase.startswith("thresholds.")]
+        if len(thresholds) <= _MOST_THRESHOLDS:
+            return list(phrases)
+        rest = [phrase for phrase in phrases if phrase not in thresholds]
+        return [*rest, f"thresholds of {len(thresholds)} classes"]
+
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON-ready values, without the examples."""
         before = sum(count for (was, _), count in self.decisions.items() if was == "refer")
@@ -122,7 +133,7 @@ class Comparison:
             "schema": SCHEMA,
             "fingerprint": self.now.fingerprint,
             "former": {"url": self.former_url, "fingerprint": self.before.fingerprint},
-            "settings": list(self.before.what.differences(self.now.what)),
+            "settings": self.settings,
             "inputs_of_both": self.both,
             "changes": {name: self.changes[name] for name in CHANGES},
             "other_content": self.other_content,

@@ -62,13 +62,12 @@ def page(found: Comparison, place: Place) -> str:
         found: the comparison.
         place: of the new run, in whose scratch scans of a storage are held for a moment.
     """
-    settings = found.before.what.differences(found.now.what)
     body = [
         f"<h1>{found.changes['new_alarm']:,} new and {found.changes['lost_alarm']:,} lost alarms</h1>",
         f"<p>Run {escape(place.url)} ({escape(found.now.what.model)}, {found.now.fingerprint[:12]}) beside "
         f"{escape(found.former_url)} ({escape(found.before.what.model)}, {found.before.fingerprint[:12]}); "
         f"{found.both:,} inputs in both.</p>",
-        f"<p>Settings that differ: {escape('; '.join(settings) or 'none')}.</p>",
+        f"<p>Settings that differ: {escape('; '.join(found.settings) or 'none')}.</p>",
         _table(("what changed", "inputs"), ((WORDS[name], found.changes[name]) for name in WORDS)),
         "<h2>Decisions</h2>",
         _table(

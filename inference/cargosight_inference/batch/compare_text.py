@@ -21,7 +21,7 @@ def described(found: Comparison) -> str:
     """Return a comparison in lines for a person, the most telling inputs of each change among them."""
     referred = found.to_dict()["referred"]
     lines = [f"beside {spelled_out(found.former_url)}: {found.both:,} inputs in both runs"]
-    lines += [f"  {phrase}" for phrase in found.before.what.differences(found.now.what)]
+    lines += [f"  {phrase}" for phrase in found.settings]
     for change, words in WORDS.items():
         lines.append(f"{found.changes[change]:>12,}  {words}")
     if found.other_content:
@@ -39,13 +39,13 @@ def described(found: Comparison) -> str:
 
 
 def caption(example: Example) -> str:
-    """Return decisions, scores and findings of both runs, such as `clear - -> refer 0.93 (gun)`."""
+    """Return decisions, scores and findings of both runs, such as `clear -> refer 0.93 (gun)`."""
     row = example.row
     return f"{_side(row, 'former_')} -> {_side(row, '')}"
 
 
 def _side(row: dict[str, object], prefix: str) -> str:
     score, labels = row[f"{prefix}score"], row[f"{prefix}labels"]
-    told = f"{row[f'{prefix}decision']} {'-' if score is None else f'{score:.2f}'}"
+    told = str(row[f"{prefix}decision"]) if score is None else f"{row[f'{prefix}decision']} {score:.2f}"
     names = ", ".join(dict.fromkeys(map(str, labels))) if isinstance(labels, list) else ""
     return f"{told} ({names})" if names else told
