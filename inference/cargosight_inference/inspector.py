@@ -23,7 +23,7 @@ from cargosight_inference.gallery.embedding import scan_embedding
 from cargosight_inference.inspection import Inspection
 from cargosight_inference.policy import Policy
 from cargosight_inference.preprocess import NetworkInput, preprocess
-from cargosight_inference.scans.readers import ReadOptions, read_scan
+from cargosight_inference.scans.readers import ReadOptions, read_scan, read_scan_and_whole
 from cargosight_inference.scans.scan import Kind, Polarity, Scan, Subject
 from cargosight_inference.session import Session, ThreadPolicy
 from cargosight_inference.thresholds import choose_thresholds
@@ -82,8 +82,9 @@ class Prepared:
         network_input: None on failure.
         error: a sentence, None when all went well.
         timings_ms: of `read` and `preprocess`.
-        scan: the scan itself where it was asked to be kept.
+        scan: the scan itself, at full size, where it was asked to be kept.
         cargo: what was read of a cargo scan, None of any other.
+        decode_scale: decoded pixels per pixel of the file along a side, in (0, 1].
     """
 
     path: str | None
@@ -97,6 +98,7 @@ class Prepared:
     timings_ms: Mapping[str, float]
     scan: Scan | None = None
     cargo: "CargoReading | None" = None
+    decode_scale: float = 1.0
 
 
 class Inspector:
@@ -128,6 +130,7 @@ class Inspector:
         correct: bool = False,
         gallery: "str | os.PathLike[str] | Gallery | None" = None,
         declared: str | Mapping[str, str] | None = None,
+        whole: bool = False,
     ) -> None:
         """Load a model.
 
@@ -148,6 +151,7 @@ class Inspector:
                 read of them; they are reported either way.
             gallery: reference scans by heading, or their file, built with this model (`cargosight gallery build`).
             declared: heading on the manifest of all scans, or of each by its path; `empty` for no load.
+            whole: decode every file at full size, also a JPEG of which the network sees half of the pixels or less.
 
         Raises:
             UsageError: settings that contradict each other, the model, or their ranges.
@@ -173,12 +177,14 @@ class Inspector:
                 f"{self.subject}: leave it out"
             )
         self._correct = correct
+        reduced = self.subject == "baggage" and contract.input.resize == "letterbox" and not whole
         self._read_options = ReadOptions(
             subject=self.subject,
             max_pixels=max_pixels,
             air_level=air_level,
             polarity=polarity,
             pixel_pitch_mm=pixel_pitch_mm,
+            letterboxes=contract.input.shapes if reduced else (),
         )
         self.gallery: Gallery | None = None
         self._declarations: Declarations | None = None
@@ -233,7 +239,7 @@ class Inspector:
         started = perf_counter()
         path = source.path if isinstance(source, Scan) else os.fspath(source)
         try:
-            scan = source if isinstance(source, Scan) else read_scan(os.fspath(source), self._read_options)
+            scan, whole = self._read(source, keep_scan=keep_scan)
             read = perf_counter()
             self._check_subject(scan)
             assumptions = (*scan.assumptions, *self._check_kind(scan))
@@ -254,8 +260,9 @@ class Inspector:
             assumptions=assumptions if cargo is None else (*assumptions, *cargo.notes),
             network_input=network_input,
             timings_ms=timings,
-            scan=scan if keep_scan else None,
+            scan=whole,
             cargo=cargo,
+            decode_scale=scan.decode_scale,
         )
 
     def finish(self, prepared: Prepared, *, declared: str | None = None) -> Inspection:
@@ -317,7 +324,16 @@ class Inspector:
             material_map=None if cargo is None else cargo.material_map,
             declared=compared,
             embedding=embedding,
+            decode_scale=prepared.decode_scale,
         )
+
+    def _read(self, source: Source, *, keep_scan: bool) -> tuple[Scan, Scan | None]:
+        """Return the scan as it is preprocessed, and at full size where it is to be kept."""
+        if isinstance(source, Scan):
+            return source, source if keep_scan else None
+        if keep_scan:
+            return read_scan_and_whole(os.fspath(source), self._read_options)
+        return read_scan(os.fspath(source), self._read_options), None
 
     def _found(
         self, outputs: Outputs, network_input: NetworkInput, cargo: "CargoReading | None"

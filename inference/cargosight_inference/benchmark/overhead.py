@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from cargosight_inference.benchmark.measures import Spread
 from cargosight_inference.inspector import Inspector
-from cargosight_inference.preprocess import choose_shape
+from cargosight_inference.letterbox import choose_shape
 from cargosight_inference.session import Session
 from cargosight_models.errors import UsageError
 from cargosight_models.geometry import FloatArray

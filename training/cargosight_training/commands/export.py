@@ -235,8 +235,9 @@ def _spread(data: "DataSet", config: "TrainConfig", count: int) -> "Iterator[Sca
     from cargosight_training.datasets.cache import read_record
 
     count = min(count, len(data))
+    shapes = () if config.subject == "cargo" else config.export.shapes
     for number in range(count):
-        yield read_record(data.images[number * len(data) // count], config.subject)
+        yield read_record(data.images[number * len(data) // count], config.subject, shapes)
 
 
 def _validation(args: argparse.Namespace, config: "TrainConfig", data: "DataSet") -> "DataSet":

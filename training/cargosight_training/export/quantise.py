@@ -26,7 +26,8 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from cargosight_inference.benchmark.measures import Spread
-from cargosight_inference.preprocess import choose_shape, preprocess
+from cargosight_inference.letterbox import choose_shape
+from cargosight_inference.preprocess import preprocess
 from cargosight_inference.scans.scan import Scan
 from cargosight_inference.session import Session
 from cargosight_models.contract import InputContract
