@@ -59,6 +59,7 @@ class Inspection:
         embedding: float32 (D,) of length 1, what the scan looks like as a whole; None from a model without one.
         decode_scale: decoded pixels per pixel of the file along a side, in (0, 1]: below 1 where a JPEG was decoded at
             reduced size for the network. Boxes and sizes are in pixels of the file all the same.
+        provider: that ran the network, of `providers.PROVIDERS`.
     """
 
     path: str | None
@@ -91,6 +92,7 @@ class Inspection:
     declared: "Declared | None" = None
     embedding: npt.NDArray[np.float32] | None = field(default=None, repr=False)
     decode_scale: float = 1.0
+    provider: str = "cpu"
 
     def __post_init__(self) -> None:
         if self.decision not in get_args(Decision):
@@ -159,6 +161,7 @@ class Inspection:
             "model": self.model,
             "fingerprint": self.fingerprint,
             "precision": self.precision,
+            "provider": self.provider,
             "operating_point": self.operating_point,
             "thresholds": dict(self.thresholds),
             "assumptions": list(self.assumptions),

@@ -23,6 +23,7 @@ from cargosight_inference.gallery.embedding import scan_embedding
 from cargosight_inference.inspection import Inspection
 from cargosight_inference.policy import Policy
 from cargosight_inference.preprocess import NetworkInput, preprocess
+from cargosight_inference.providers import CPU, Execution
 from cargosight_inference.scans.readers import ReadOptions, read_scan, read_scan_and_whole
 from cargosight_inference.scans.scan import Kind, Polarity, Scan, Subject
 from cargosight_inference.session import Session, ThreadPolicy
@@ -131,6 +132,7 @@ class Inspector:
         gallery: "str | os.PathLike[str] | Gallery | None" = None,
         declared: str | Mapping[str, str] | None = None,
         whole: bool = False,
+        execution: Execution = CPU,
     ) -> None:
         """Load a model.
 
@@ -152,6 +154,7 @@ class Inspector:
             gallery: reference scans by heading, or their file, built with this model (`cargosight gallery build`).
             declared: heading on the manifest of all scans, or of each by its path; `empty` for no load.
             whole: decode every file at full size, also a JPEG of which the network sees half of the pixels or less.
+            execution: where the network runs and in which arithmetic; the CPU in fp32, or what the file holds.
 
         Raises:
             UsageError: settings that contradict each other, the model, or their ranges.
@@ -161,7 +164,7 @@ class Inspector:
             ConfigurationError: the policy names a class that the model does not find.
         """
         self.model: ModelFile = find_model(os.fspath(model))
-        self._session = Session(self.model, threads)
+        self._session = Session(self.model, threads, execution)
         contract = self._session.contract
         check_gives_findings(contract)
         self.subject: Subject = _agreed_subject(subject, contract)
@@ -203,6 +206,16 @@ class Inspector:
     def threads(self) -> ThreadPolicy:
         """The thread policy of the session."""
         return self._session.threads
+
+    @property
+    def execution(self) -> Execution:
+        """Where the network runs."""
+        return self._session.execution
+
+    @property
+    def precision(self) -> str:
+        """Of the network's arithmetic."""
+        return self._session.precision
 
     @property
     def fingerprint(self) -> str:
@@ -309,7 +322,8 @@ class Inspector:
             fingerprint=self.fingerprint,
             operating_point=self.operating_point,
             thresholds=self.thresholds,
-            precision=self.contract.precision,
+            precision=self.precision,
+            provider=self.execution.provider,
             assumptions=prepared.assumptions,
             error=prepared.error,
             anomaly_map=anomaly_map,
