@@ -117,7 +117,7 @@ class Inspector:
 
     def __init__(
         self,
-        model: str | os.PathLike[str] = "baggage",
+        model: str | os.PathLike[str] | ModelFile = "baggage",
         *,
         subject: Subject | None = None,
         operating_point: str | None = None,
@@ -137,7 +137,7 @@ class Inspector:
         """Load a model.
 
         Args:
-            model: catalog name, or the path of an `.onnx` file.
+            model: catalog name, the path of an `.onnx` file, or what `catalog.find_model` made of either.
             subject: what is scanned; the model's subject when None or `unknown`.
             operating_point: name of one of the model's operating points, such as `pfa=0.05`; its default
                 when None.
@@ -163,7 +163,7 @@ class Inspector:
                 boxes with scores.
             ConfigurationError: the policy names a class that the model does not find.
         """
-        self.model: ModelFile = find_model(os.fspath(model))
+        self.model = model if isinstance(model, ModelFile) else find_model(os.fspath(model))
         self._session = Session(self.model, threads, execution)
         contract = self._session.contract
         check_gives_findings(contract)
