@@ -114,7 +114,7 @@ def test_inspect_uses_and_says_what_was_measured_or_pinned(model, tmp_path, caps
     scan = models.write_blobs(tmp_path / "scan.png")
     asked = ["inspect", str(scan), "--model", str(model.path), "--threshold", "0.5"]
     assert main(asked) == 0
-    assert "(1 thread, not measured: " in capsys.readouterr().err
+    assert "(1 thread, by default)" in capsys.readouterr().err
     monkeypatch.setattr(tuning, "_rate", lambda *way, **_: {(1, 1): 1.0, (1, 2): 2.0, (2, 1): 1.9}[way[2:]])
     monkeypatch.setattr(tuning, "cores", lambda: 2)
     measure(model, CPU, rounds=1)
