@@ -1,5 +1,5 @@
 # make demo        a venv with the base install, and an inspection of the sample scans
-# make test        a venv with everything, then the tests
+# make test        a venv with everything, then the tests, in as many processes as there are processors
 # make acceptance  the slow checks
 # make lint        style, types, import rules
 #
@@ -46,7 +46,7 @@ $(VENV)/dependencies: pyproject.toml
 	touch $@
 
 test: $(VENV)/dependencies
-	$(VENV)/bin/python -m pytest -m 'not acceptance' $(PYTEST_ARGS)
+	$(VENV)/bin/python -m pytest -m 'not acceptance' --numprocesses logical --dist loadfile $(PYTEST_ARGS)
 
 acceptance: $(VENV)/dependencies
 	$(VENV)/bin/python -m pytest -m acceptance $(PYTEST_ARGS)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from cargosight_inference.below import Below
 from cargosight_inference.findings import Findings
 from cargosight_inference.scans.position import Position, place_along
 from cargosight_inference.scans.scan import Kind, Subject
@@ -60,6 +61,7 @@ class Inspection:
         decode_scale: decoded pixels per pixel of the file along a side, in (0, 1]: below 1 where a JPEG was decoded at
             reduced size for the network. Boxes and sizes are in pixels of the file all the same.
         provider: that ran the network, of `providers.PROVIDERS`.
+        below: known items below the thresholds, which decide nothing; None where the inspector was not asked for them.
     """
 
     path: str | None
@@ -93,6 +95,7 @@ class Inspection:
     embedding: npt.NDArray[np.float32] | None = field(default=None, repr=False)
     decode_scale: float = 1.0
     provider: str = "cpu"
+    below: Below | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.decision not in get_args(Decision):
@@ -104,8 +107,9 @@ class Inspection:
                 f"the decision is {self.decision} with the error {self.error!r}; an unreadable scan has an "
                 "error, any other has none"
             )
-        if self.error is not None and len(self.findings):
-            raise ValueError(f"an unreadable scan has {len(self.findings)} findings; expected none")
+        held = len(self.findings) + (0 if self.below is None else len(self.below.findings))
+        if self.error is not None and held:
+            raise ValueError(f"an unreadable scan has {held} findings; expected none")
         if self.error is None and (self.width < 1 or self.height < 1 or self.kind is None):
             raise ValueError(
                 f"a read scan is {self.width} x {self.height} {self.kind}; expected a size and a kind"
@@ -121,9 +125,12 @@ class Inspection:
     @property
     def positions(self) -> tuple[Position, ...] | None:
         """Where the middle of each finding lies along the container; None where no cargo box was found."""
+        return self._positions_of(self.findings)
+
+    def _positions_of(self, findings: Findings) -> tuple[Position, ...] | None:
         if self.cargo_box is None:
             return None
-        middles = (0.5 * (self.findings.boxes[:, 0] + self.findings.boxes[:, 2])).tolist()
+        middles = (0.5 * (findings.boxes[:, 0] + findings.boxes[:, 2])).tolist()
         return tuple(place_along(self.cargo_box, x, self.container_length_m) for x in middles)
 
     def to_dict(self) -> dict[str, Any]:
@@ -135,8 +142,11 @@ class Inspection:
         the right and y downwards. Findings of a cargo scan have `"position"`, too: `{"share", "metres"}` along the
         container from its left end in the scan, `metres` null where its length is not known, and null as a whole where
         no cargo box was found.
+
+        Where the inspector was asked for what lies below the thresholds, `below_threshold` lists it in the same form,
+        and `below_floor` is the score from which on all of it is there; else there are no such keys.
         """
-        return {
+        document = {
             "schema": SCHEMA,
             "path": self.path,
             "sha256": self.sha256,
@@ -147,7 +157,7 @@ class Inspection:
             "subject": self.subject,
             "decision": self.decision,
             "reasons": list(self.reasons),
-            "findings": self._rows(),
+            "findings": self._rows(self.findings),
             "opaque_fraction": self.opaque_fraction,
             "load_state": self.load_state,
             "load_chance": self.load_chance,
@@ -168,12 +178,16 @@ class Inspection:
             "error": self.error,
             "timings_ms": {stage: round(value, 3) for stage, value in self.timings_ms.items()},
         }
+        if self.below is not None:
+            document["below_threshold"] = self._rows(self.below.findings)
+            document["below_floor"] = round(self.below.floor, 6)
+        return document
 
-    def _rows(self) -> list[dict[str, Any]]:
-        rows = list(self.findings.rows())
+    def _rows(self, findings: Findings) -> list[dict[str, Any]]:
+        rows = list(findings.rows())
         if self.subject != "cargo":
             return rows
-        positions = self.positions
+        positions = self._positions_of(findings)
         for number, row in enumerate(rows):
             row["position"] = None if positions is None else positions[number].to_dict()
         return rows

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cargosight_inference.anomaly import join_maps, with_anomalies
+from cargosight_inference.below import Below, affordable_floor, checked_floor, limits_down_to, split_at
 from cargosight_inference.cargo_zone import items_by_zone, map_by_zone
 from cargosight_inference.findings import (
     ANOMALY,
@@ -22,10 +23,11 @@ from cargosight_inference.findings import (
 from cargosight_inference.gallery.embedding import scan_embedding
 from cargosight_inference.inspection import Inspection
 from cargosight_inference.policy import Policy
+from cargosight_inference.prepared import Prepared
 from cargosight_inference.preprocess import NetworkInput, preprocess
 from cargosight_inference.providers import CPU, Execution
 from cargosight_inference.scans.readers import ReadOptions, read_scan, read_scan_and_whole
-from cargosight_inference.scans.scan import Kind, Polarity, Scan, Subject
+from cargosight_inference.scans.scan import Polarity, Scan, Subject
 from cargosight_inference.session import Session, ThreadPolicy
 from cargosight_inference.thresholds import choose_thresholds
 from cargosight_models.catalog import ModelFile, find_model
@@ -69,39 +71,6 @@ def default_model(subject: Subject | None) -> str:
     )
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Prepared:
-    """One input, read and preprocessed, or the reason why that failed.
-
-    Attributes:
-        path: of the input, None for a scan made in memory.
-        sha256: of the file, None when it could not be read as bytes.
-        width: of the scan in pixels, 0 on failure.
-        height: of the scan in pixels, 0 on failure.
-        kind: of the scan, None on failure.
-        assumptions: of the reader and of the preprocessing.
-        network_input: None on failure.
-        error: a sentence, None when all went well.
-        timings_ms: of `read` and `preprocess`.
-        scan: the scan itself, at full size, where it was asked to be kept.
-        cargo: what was read of a cargo scan, None of any other.
-        decode_scale: decoded pixels per pixel of the file along a side, in (0, 1].
-    """
-
-    path: str | None
-    sha256: str | None
-    width: int = 0
-    height: int = 0
-    kind: Kind | None = None
-    assumptions: tuple[str, ...] = ()
-    network_input: NetworkInput | None = None
-    error: str | None = None
-    timings_ms: Mapping[str, float]
-    scan: Scan | None = None
-    cargo: "CargoReading | None" = None
-    decode_scale: float = 1.0
-
-
 class Inspector:
     """Inspects scans with one model. One instance serves any number of scans, also from several threads.
 
@@ -133,6 +102,7 @@ class Inspector:
         declared: str | Mapping[str, str] | None = None,
         whole: bool = False,
         execution: Execution = CPU,
+        keep_below: float | None = None,
     ) -> None:
         """Load a model.
 
@@ -155,6 +125,8 @@ class Inspector:
             declared: heading on the manifest of all scans, or of each by its path; `empty` for no load.
             whole: decode every file at full size, also a JPEG of which the network sees half of the pixels or less.
             execution: where the network runs and in which arithmetic; the CPU in fp32, or what the file holds.
+            keep_below: score in [0, 1] from which on inspections also hold the best known items below the thresholds
+                (`Inspection.below`), which decide nothing; None to hold none. The contract's score floor holds, too.
 
         Raises:
             UsageError: settings that contradict each other, the model, or their ranges.
@@ -181,6 +153,8 @@ class Inspector:
             )
         self._correct = correct
         reduced = self.subject == "baggage" and contract.input.resize == "letterbox" and not whole
+        floor = checked_floor(keep_below)
+        self._floor = None if floor is None else max(floor, contract.suppression.score_floor)
         self._read_options = ReadOptions(
             subject=self.subject,
             max_pixels=max_pixels,
@@ -287,6 +261,7 @@ class Inspector:
         """
         timings = dict(prepared.timings_ms)
         findings = Findings.empty(self.contract.classes)
+        below = None if self._floor is None else Below(findings, self._floor)
         cargo, anomaly_map = prepared.cargo, None
         box = None if cargo is None else cargo.box
         embedding, compared = None, None
@@ -294,7 +269,7 @@ class Inspector:
             started = perf_counter()
             outputs = self._session.run(prepared.network_input.tiles)
             ran = perf_counter()
-            findings, anomaly_map = self._found(outputs, prepared.network_input, cargo)
+            findings, below, anomaly_map = self._found(outputs, prepared.network_input, cargo)
             if "embedding" in outputs:
                 embedding = scan_embedding(outputs["embedding"], prepared.network_input, box)
             if declared is None and self._declarations is not None:
@@ -317,6 +292,7 @@ class Inspector:
             decision=decision,
             reasons=reasons,
             findings=findings,
+            below=below,
             timings_ms=timings,
             model=self.contract.name,
             fingerprint=self.fingerprint,
@@ -351,20 +327,24 @@ class Inspector:
 
     def _found(
         self, outputs: Outputs, network_input: NetworkInput, cargo: "CargoReading | None"
-    ) -> tuple[Findings, FloatArray | None]:
-        """Return what the network and the reading of cargo find, and the map of a model that has one."""
-        findings = decode_findings(outputs, self.contract, network_input, self._limits)
+    ) -> tuple[Findings, Below | None, FloatArray | None]:
+        """Return what the network and the reading of cargo find, what is below, and the map of a model that has one."""
+        floor = None if self._floor is None else affordable_floor(outputs["scores"], self._floor)
+        limits = limits_down_to(self._limits, floor)
+        findings, below = decode_findings(outputs, self.contract, network_input, limits), None
         anomalies = join_maps(outputs["anomaly_map"], network_input) if "anomaly_map" in outputs else None
         if cargo is not None:
-            findings = items_by_zone(findings, cargo.container, self._limits)
+            findings = items_by_zone(findings, cargo.container, limits)
             anomalies = None if anomalies is None else map_by_zone(anomalies, cargo.container)
+        if floor is not None:
+            findings, below = split_at(findings, self._limits, floor)
         limit = self.thresholds.get(ANOMALY)
         if anomalies is not None and limit is not None:
             findings = with_anomalies(findings, anomalies, limit)
         if cargo is not None and cargo.dense:
             boxes, scores = [region.box for region in cargo.dense], [region.score for region in cargo.dense]
             findings = findings.joined(DENSE_REGION, boxes, scores)
-        return findings, None if anomalies is None else anomalies.cells
+        return findings, below, None if anomalies is None else anomalies.cells
 
     def _compare(
         self, heading: str, embedding: FloatArray | None, prepared: Prepared, findings: Findings

@@ -10,7 +10,8 @@ from threading import Condition, Event
 from typing import Final
 
 from cargosight_inference.inspection import Inspection
-from cargosight_inference.inspector import Inspector, Prepared, Source
+from cargosight_inference.inspector import Inspector, Source
+from cargosight_inference.prepared import Prepared
 from cargosight_inference.scans.scan import Scan
 from cargosight_models.errors import UsageError
 

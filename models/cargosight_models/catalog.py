@@ -65,6 +65,18 @@ def find_model(name_or_path: str | Path) -> ModelFile:
     Raises:
         CatalogError: nothing of that name or path (the message lists what exists), or the file fails a check.
     """
+    model = look_up_model(name_or_path)
+    if model.problem is not None:
+        raise CatalogError(model.problem)
+    return model
+
+
+def look_up_model(name_or_path: str | Path) -> ModelFile:
+    """Return what `find_model` finds, also a file that fails a check: it carries a `problem` then.
+
+    Raises:
+        CatalogError: nothing of that name or path; the message lists what exists.
+    """
     text = str(name_or_path)
     if text.lower().endswith(".onnx"):
         path = Path(text).expanduser()
@@ -72,19 +84,15 @@ def find_model(name_or_path: str | Path) -> ModelFile:
             raise CatalogError(
                 f"there is no model file {path}; give the path of an .onnx file or one of {_known()}"
             )
-        model = _examine(path.stem, path, "path")
-    else:
-        places = _places()
-        if text not in places:
-            hint = nearest_spelling(text, tuple(places))
-            raise CatalogError(
-                f"there is no model called {text!r}{hint}; known are {_known()}; a file is given by a "
-                "path that ends in .onnx"
-            )
-        model = _examine(text, *places[text])
-    if model.problem is not None:
-        raise CatalogError(model.problem)
-    return model
+        return _examine(path.stem, path, "path")
+    places = _places()
+    if text not in places:
+        hint = nearest_spelling(text, tuple(places))
+        raise CatalogError(
+            f"there is no model called {text!r}{hint}; known are {_known()}; a file is given by a "
+            "path that ends in .onnx"
+        )
+    return _examine(text, *places[text])
 
 
 def list_models() -> tuple[ModelFile, ...]:

@@ -24,12 +24,25 @@ def database_url(kind: str, folder: Path) -> Iterator[str]:
     if kind == "sqlite":
         yield f"sqlite:///{folder / 'cargosight.sqlite3'}"
         return
+    with _on_server("template1") as url:
+        yield url
+
+
+@contextmanager
+def copied_database(template: str) -> Iterator[str]:
+    """Give the URL of a copy of a PostgreSQL database that nobody uses; it is gone when the block ends."""
+    with _on_server(make_url(template).database or "") as url:
+        yield url
+
+
+@contextmanager
+def _on_server(template: str) -> Iterator[str]:
     server = os.environ[POSTGRES]
     name = f"cargosight_{secrets.token_hex(6)}"
     admin = create_engine(server, isolation_level="AUTOCOMMIT")
     try:
         with admin.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name}"))
+            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
         yield make_url(server).set(database=name).render_as_string(hide_password=False)
         with admin.connect() as connection:
             connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))

@@ -126,7 +126,8 @@ _SCAN = r"/scans/(\d+)"
 _ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("/me", "GET", lambda s, n, b, q: (200, s.me(n))),
     ("/me/password", "POST", _password),
-    ("/logout", "POST", lambda s, n, b, q: (204, None)),
+    ("/logout", "POST", lambda s, n, b, q: s.leave(n)),
+    ("/events", "GET", lambda s, n, b, q: (204, None)),  # of nobody: people get a stream before this is asked
     ("/lanes", "GET", lambda s, n, b, q: (200, [s.lane()])),
     (f"/lanes/{LANE}", "GET", lambda s, n, b, q: (200, s.lane())),
     (f"/lanes/{LANE}/scans", "GET", lambda s, n, b, q: s.listed(q)),

@@ -89,7 +89,7 @@ class FakeService:
     # What tests do.
 
     def arrive(self, number: str, picture: Scan | None = None, *, event: bool = True, **values: Any) -> int:
-        """A scan comes in, is drawn, and inspected unless `overdue`; `findings` are (label, score, box)."""
+        """A scan comes in, is drawn, and inspected unless `overdue`; `findings` and `below` are (label, score, box)."""
         with self.changed:
             scan = len(self.scans) + 1
             self.scans[scan] = self._new(scan, number, picture, values)
@@ -134,6 +134,10 @@ class FakeService:
     def me(self, name: str) -> dict[str, Any]:
         account = self.accounts[name]
         return {**account, "csrf": f"csrf-{name}"}
+
+    def leave(self, name: str) -> Answer:
+        self.sessions = {session: who for session, who in self.sessions.items() if who != name}
+        return 204, None
 
     def lane(self) -> dict[str, Any]:
         states = [scan["state"] for scan in self.scans.values()]
@@ -268,10 +272,13 @@ class FakeService:
 
     def _inspected(self, scan: int, values: dict[str, Any]) -> None:
         detail = self.scans[scan]
-        findings = [
-            {"label": label, "kind": "item", "score": score, "box": box}
-            for label, score, box in values.get("findings", ())
-        ]
+        findings, below = (
+            [
+                {"label": label, "kind": "item", "score": score, "box": box}
+                for label, score, box in values.get(name, ())
+            ]
+            for name in ("findings", "below")
+        )
         advice = values.get("advice") or (
             "unreadable" if not detail["has_picture"] else "refer" if findings else "clear"
         )
@@ -283,6 +290,8 @@ class FakeService:
             "decision": advice,
             "reasons": reasons,
             "findings": findings,
+            "below_threshold": below if "below" in values else None,
+            "below_floor": 0.05 if "below" in values else None,
             "sha256": 64 * "a",
             "thresholds": dict.fromkeys(CLASSES, 0.5),
             "assumptions": [],

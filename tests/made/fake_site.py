@@ -102,7 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         body = json.loads(self.rfile.read(length)) if length else None
         if address.path == "/health/ready":
-            return self._send(200, {"status": "ready", "problems": []})
+            return self._send(200, {"status": "ready", "problems": [], "warnings": []})
         if not address.path.startswith(_ROOT):
             return self._file(address.path)
         path, query = unquote(address.path.removeprefix(_ROOT)), dict(parse_qsl(address.query))

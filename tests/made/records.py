@@ -36,16 +36,16 @@ def result(
     decision: str | None = None,
     fingerprint: str = FINGERPRINT,
     point: str = "pfa=0.05",
+    below: tuple[tuple[str, float], ...] | None = None,
 ) -> dict[str, Any]:
-    """Return what a worker returns of a scan with these findings."""
+    """Return what a worker returns of a scan with these findings; without `below` as it did before there was that."""
     advice = decision or ("refer" if findings else "clear")
+    kept = {} if below is None else {"below_threshold": _rows(below), "below_floor": 0.05}
     return {
         "decision": advice,
         "reasons": [f"{label} {score:.2f}" for label, score in findings],
-        "findings": [
-            {"label": label, "kind": "item", "score": score, "box": [1.0, 1.0, 9.0, 9.0]}
-            for label, score in findings
-        ],
+        "findings": _rows(findings),
+        **kept,
         "model": "blobs",
         "fingerprint": fingerprint,
         "operating_point": point,
@@ -55,6 +55,13 @@ def result(
         "error": "broken" if advice == "unreadable" else None,
         "maps": {},
     }
+
+
+def _rows(findings: tuple[tuple[str, float], ...]) -> list[dict[str, Any]]:
+    return [
+        {"label": label, "kind": "item", "score": score, "box": [1.0, 1.0, 9.0, 9.0]}
+        for label, score in findings
+    ]
 
 
 def recorded(

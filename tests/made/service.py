@@ -71,6 +71,8 @@ class MadeDesk:
         self.first_password: str | None = None
         self.reception = Reception(self.storage, self.register, tally=self.metrics)
         self.not_ready: list[str] = []
+        self.removed_lanes: tuple[str, ...] = ()
+        self.noticed: list[str] = []
         self.asked_again: list[int] = []
         self.engines: dict[str, str] = {}
 
@@ -124,6 +126,9 @@ class MadeDesk:
     def problems(self) -> list[str]:
         return self.not_ready
 
+    def warnings(self) -> list[str]:
+        return [f"the lane {name} is in the settings no more" for name in self.removed_lanes] + self.noticed
+
 
 def _wait_for_no_disk(connection: Any, _entry: object) -> None:
     connection.execute("PRAGMA synchronous=OFF")
@@ -132,25 +137,32 @@ def _wait_for_no_disk(connection: Any, _entry: object) -> None:
 def write_template(folder: Path) -> Path:
     """Write a database with an account for each role; a password's hash is a cheap one."""
     path = folder / "cargosight.sqlite3"
-    database = Database(f"sqlite:///{path}")
+    fill_template(f"sqlite:///{path}", folder)
+    return path
+
+
+def fill_template(url: str, folder: Path) -> None:
+    """Migrate a new database and give it the accounts."""
+    database = Database(url)
     migrate(database, folder / "backups")
     cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
     with database.writing() as connection:
-        for number, (name, (role, lanes)) in enumerate(PEOPLE.items(), start=1):
-            values = {"id": number, "name": name, "role": role, "password_hash": cheap}
+        for name, (role, lanes) in PEOPLE.items():
+            values = {"name": name, "role": role, "password_hash": cheap}
             fresh = {"must_change_password": False, "disabled": False, "created_at": now()}
-            connection.execute(insert(ACCOUNTS).values(**values, **fresh))
+            added = insert(ACCOUNTS).values(**values, **fresh).returning(ACCOUNTS.c.id)
+            number = connection.execute(added).scalar_one()
             for lane in lanes:
                 connection.execute(insert(ACCOUNT_LANES).values(account_id=number, lane=lane))
     database.close()
-    return path
 
 
 @contextmanager
 def made_desk(folder: Path, template: Path, **changes: Any) -> Iterator[MadeDesk]:
-    """Give a desk with a copy of the template's database."""
+    """Give a desk with a copy of the template's database, or with the `database` that is given."""
     (folder / "data").mkdir()
-    shutil.copyfile(template, folder / "data" / "cargosight.sqlite3")
+    if "database" not in changes:
+        shutil.copyfile(template, folder / "data" / "cargosight.sqlite3")
     desk = MadeDesk(folder, **changes)
     try:
         yield desk
@@ -185,6 +197,7 @@ def scan_of(
     lane: str = "lane-1",
     picture: bool = False,
     maps: bool = False,
+    below: tuple[tuple[str, float], ...] | None = None,
     **changes: Any,
 ) -> int:
     """Record a scan and its inspection, and return its id."""
@@ -193,7 +206,7 @@ def scan_of(
         pixels = np.arange(600 * 700, dtype=np.float32).reshape(600, 700, 1) / (600 * 700)
         held = Scan.in_memory(pixels, kind="transmission", subject="baggage")
         scans.picture_made(desk.database, scan, write_picture(held, desk.picture_folder(scan)))
-    found = result(*findings)
+    found = result(*findings, below=below)
     stored = None
     if maps:
         stored = f"maps/{scan}.npz"

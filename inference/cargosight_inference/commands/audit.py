@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cargosight_inference.arguments import path_argument
 from cargosight_inference.service.extra import check_extra
-from cargosight_models.errors import ConfigurationError, UsageError
+from cargosight_models.errors import UsageError
 
 if TYPE_CHECKING:
     from cargosight_inference.service.database.engine import Database
@@ -113,22 +113,13 @@ def _export(database: "Database", arguments: argparse.Namespace) -> int:
 @contextmanager
 def _database(arguments: argparse.Namespace) -> Iterator["Database"]:
     """Open the database of a service, which may be running; nothing is written into it."""
-    from cargosight_inference.service.database.engine import Database
-    from cargosight_inference.service.database.migrate import check_schema
+    from cargosight_inference.service.opening import opened_database
     from cargosight_inference.service.settings import find_settings, read_settings
 
     path = None if arguments.settings is None else find_settings(arguments.settings)
     settings = read_settings(path, {} if arguments.data is None else {"data": arguments.data})
-    if settings.database is None and not (settings.data / "cargosight.sqlite3").is_file():
-        raise ConfigurationError(
-            f"there is no database in {settings.data}; give the service's --data or --settings"
-        )
-    database = Database(settings.database_url)
-    try:
-        check_schema(database)
+    with opened_database(settings) as database:
         yield database
-    finally:
-        database.close()
 
 
 def _expected(words: str) -> tuple[int, str]:

@@ -8,14 +8,14 @@ last. A sender that got no answer sends again, and gets the id of the scan that 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Protocol
 
 from cargosight_inference.scans.sniff import SUPPORTED, identify
 from cargosight_inference.service.database.errors import DatabaseError, DatabaseFullError
-from cargosight_inference.service.details import Arrival, Source, checked_number, clean_name
+from cargosight_inference.service.details import Arrival, checked_number, clean_name
 from cargosight_inference.service.refusals import (
     DatabaseBusy,
     DiskFull,
@@ -28,6 +28,7 @@ from cargosight_inference.service.refusals import (
     TooLarge,
     WrongValue,
 )
+from cargosight_inference.service.register import NewScan, ScanRegister, Told
 from cargosight_inference.service.storage import HEAD_BYTES, Incoming, Storage
 from cargosight_models.errors import ScanError
 
@@ -48,6 +49,7 @@ __all__ = [
     "StorageFailed",
     "Tally",
     "Temporary",
+    "Told",
     "TooLarge",
     "WrongValue",
     "checked_number",
@@ -71,35 +73,6 @@ class LaneLimits:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NewScan:
-    """A scan whose bytes are stored and that is to be recorded.
-
-    Attributes:
-        lane: its name.
-        sha256: of the bytes, 64 hex digits.
-        size: in bytes.
-        name: of the file, as it is shown.
-        number: of the container or bag, None where none was given.
-        heading: that was declared, None where none was.
-        stored: path of the bytes below the data folder.
-        source: the road it came on.
-        by: token or account that sent it, `folder` for a watched folder.
-        received_at: when the last byte had come, in UTC.
-    """
-
-    lane: str
-    sha256: str
-    size: int
-    name: str
-    number: str | None
-    heading: str | None
-    stored: str
-    source: Source
-    by: str
-    received_at: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
 class Accepted:
     """The answer to whoever sent a scan.
 
@@ -109,6 +82,8 @@ class Accepted:
         sha256: of the bytes.
         size: in bytes.
         duplicate: whether the lane had these bytes already; then number and heading stay those that came first.
+        kept_number: that a duplicate has since it came first.
+        note: of a duplicate that came with another number or heading: a sentence, None of any other.
     """
 
     id: int
@@ -116,27 +91,8 @@ class Accepted:
     sha256: str
     size: int
     duplicate: bool
-
-
-class ScanRegister(Protocol):
-    """Where accepted scans are recorded. Each method may raise an error of the database."""
-
-    def find(self, lane: str, sha256: str) -> int | None:
-        """Return the id of the scan of these bytes in a lane, None where there is none."""
-        ...
-
-    def waiting(self, lane: str) -> int:
-        """Return how many scans of a lane have not been inspected yet."""
-        ...
-
-    def add(self, accepted: NewScan) -> tuple[int, bool]:
-        """Record a scan, durably, and return its id and whether it is new.
-
-        Raises:
-            DatabaseFullError: nothing was recorded, for there is no room.
-            DatabaseError: it was not recorded, or that is not known.
-        """
-        ...
+    kept_number: str | None = None
+    note: str | None = None
 
 
 class Tally(Protocol):
@@ -257,7 +213,26 @@ class Reception:
                 self._make_room(new)
                 raise
             duplicate = not added
-        return Accepted(id=known, lane=arrival.lane, sha256=sha256, size=incoming.size, duplicate=duplicate)
+        accepted = Accepted(
+            id=known, lane=arrival.lane, sha256=sha256, size=incoming.size, duplicate=duplicate
+        )
+        return self._again(accepted, arrival) if duplicate else accepted
+
+    def _again(self, accepted: Accepted, arrival: Arrival) -> Accepted:
+        """Say what a scan keeps that came again; what came with it now is recorded and does not take its place."""
+        told = Told(number=arrival.number, heading=arrival.heading)
+        with _database():
+            kept = self._register.again(accepted.id, told, by=arrival.by)
+        other = [
+            f"the {name} {mine if mine is not None else '(none)'} and not {given}"
+            for name, given, mine in (
+                ("number", told.number, kept.number),
+                ("heading", told.heading, kept.heading),
+            )
+            if given not in (None, mine)
+        ]
+        note = f"the lane has this scan already, and it keeps {', and '.join(other)}; this was recorded"
+        return replace(accepted, kept_number=kept.number, note=note if other else None)
 
     def _make_room(self, new: NewScan) -> None:
         """Remove the bytes of a scan that the database had no room for, once it says that it has no such scan.

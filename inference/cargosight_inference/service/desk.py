@@ -25,12 +25,14 @@ from cargosight_inference.service.lane_engines import LaneEngines
 from cargosight_inference.service.lane_folders import limits_of, watched_folders
 from cargosight_inference.service.measuring import Measuring
 from cargosight_inference.service.metrics import Metrics
+from cargosight_inference.service.model_choice import permitted_model
 from cargosight_inference.service.picturing import FOLDER, Picturing
-from cargosight_inference.service.records import accounts, events, scans
+from cargosight_inference.service.records import accounts, audit, events, scans
 from cargosight_inference.service.records.scans import ScanRecords
 from cargosight_inference.service.settings import ServiceSettings
 from cargosight_inference.service.storage import Storage
 from cargosight_inference.service.viewers import Viewers
+from cargosight_models.errors import ConfigurationError, EngineError, UsageError
 from cargosight_models.locking import exclusive
 
 _LOG = logging.getLogger("cargosight.service")
@@ -51,6 +53,7 @@ class Desk:
         bus: told of every record.
         viewers: who looks at which scan.
         folders: that are watched.
+        removed_lanes: that have scans, and are in the settings no more.
         first_password: of the first administrator where it was made at this start.
     """
 
@@ -62,6 +65,7 @@ class Desk:
         self.bus = Bus()
         self.viewers = Viewers()
         self.folders: list[FolderWatch] = []
+        self.removed_lanes: tuple[str, ...] = ()
         self.first_password: str | None = None
         self._open = ExitStack()
         self._stop = Event()
@@ -71,7 +75,7 @@ class Desk:
 
         Raises:
             UsageError: another service has the data folder.
-            ConfigurationError: the database's URL is none, or two lanes share a folder.
+            ConfigurationError: the data folder cannot be made, the database's URL is none, or two lanes share a folder.
             DatabaseError: the database is newer than this version, locked, or cannot be read.
         """
         with ExitStack() as stack:
@@ -82,7 +86,13 @@ class Desk:
     def _start(self, stack: ExitStack) -> None:
         settings, data = self.settings, self.settings.data
         folders = watched_folders(settings)
-        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise ConfigurationError(
+                f"the data folder {data} cannot be made ({reason}); expected a folder that the service may write into"
+            ) from error
         held = f"another service works in {data}; stop it, or give this one a folder of its own (data)"
         stack.enter_context(exclusive(data / "service.lock", held=held))
         self.database = Database(settings.database_url)
@@ -93,6 +103,9 @@ class Desk:
         self.storage = Storage(data, least_free_mb=settings.least_free_mb)
         self.storage.remove_parts()
         self._remove_orphans()
+        self.removed_lanes = tuple(self._removed())
+        for warning in self.warnings():
+            _LOG.warning(warning)
         self.register = ScanRecords(self.database, settings)
         self.engines = LaneEngines(settings, self.database)
         self.engines.restore()
@@ -177,7 +190,7 @@ class Desk:
 
         Args:
             lane: name.
-            model: catalog name or path, None for the present one.
+            model: catalog name, or path of an `.onnx` file in the folder of models, None for the present one.
             operating_point: of the model, its default when None.
             threshold: in [0, 1] for all classes, in place of an operating point.
             by: account.
@@ -186,12 +199,23 @@ class Desk:
             What inspects the lane now, JSON-ready.
 
         Raises:
-            EngineError: it fails; the one before goes on.
-            UsageError: both an operating point and a threshold, or one that is none.
+            EngineError: it fails, or is a file that lies elsewhere; the one before goes on, and what was asked for is
+                recorded.
+            UsageError: both an operating point and a threshold, or one that is none; that is recorded, too.
         """
+        asked = {"model": model, "operating_point": operating_point, "threshold": threshold}
         before = self.engines.of(lane).engine
-        after = chosen(before, model=model, operating_point=operating_point, threshold=threshold)
-        self._inspecting.change(self.settings.lane(lane), after, by)
+        try:
+            if model is not None:
+                own = self.settings.lane(lane).model
+                model = permitted_model(model, self.settings.models, (own, before.model))
+            after = chosen(before, model=model, operating_point=operating_point, threshold=threshold)
+            self._inspecting.change(self.settings.lane(lane), after, by)
+        except (EngineError, UsageError) as error:
+            detail = {"asked": asked, "reason": str(error)}
+            with self.database.writing() as connection:
+                audit.append(connection, actor=by, action="model.refused", lane=lane, detail=detail)
+            raise
         return self.lane_model(lane)
 
     def inspect_again(self, scan: int) -> None:
@@ -241,6 +265,22 @@ class Desk:
             found.append(str(error))
         return found
 
+    def warnings(self) -> list[str]:
+        """Return what somebody should see to although every lane is served, a sentence each."""
+        removed = [
+            f"the lane {name} is in the settings no more, and {_so_many(count)} there; nothing of them is lost: put "
+            "the lane back to go on with them"
+            for name, count in (self._removed() if self.removed_lanes else {}).items()
+            if count
+        ]
+        noticed = [(watch.lane, watch.notice) for watch in self.folders]
+        return removed + [f"lane {lane}: {notice}" for lane, notice in noticed if notice is not None]
+
+    def _removed(self) -> dict[str, int]:
+        """Return how many scans wait in each lane that the settings do not name."""
+        with self.database.reading() as connection:
+            return scans.of_other_lanes(connection, [lane.name for lane in self.settings.lanes])
+
     def _watch_the_clock(self) -> None:
         """Show scans whose deadline has passed, and forget what is too old."""
         tidied = -_TIDY_SECONDS
@@ -260,6 +300,10 @@ class Desk:
         with self.database.writing() as connection:
             events.forget_before(connection, as_text(moment - timedelta(days=self.settings.keep_event_days)))
             accounts.forget_ended_sessions(connection, moment)
+
+
+def _so_many(scans_waiting: int) -> str:
+    return "1 scan waits" if scans_waiting == 1 else f"{scans_waiting:,} scans wait"
 
 
 class _Tally:

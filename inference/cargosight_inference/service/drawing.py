@@ -28,7 +28,7 @@ class Drawing:
         """Return the latest inspection of a scan drawn over it, as a PNG.
 
         Raises:
-            MissingRecordError: there is no such scan, or it was not inspected yet.
+            MissingRecordError: there is no such scan, it was not inspected yet, or its lane is in the settings no more.
             UnreadablePicture: it cannot be read.
             WorkerDied: the process was lost.
         """
@@ -40,9 +40,14 @@ class Drawing:
             maps = inspections.maps_of(connection, scan, row.inspection_id)
         if inspection is None:
             raise MissingRecordError(f"there is no inspection of a scan {scan} yet")
+        engine = self._engines.all().get(row.lane)
+        if engine is None:
+            raise MissingRecordError(
+                f"the lane {row.lane} is in the settings no more; put it back to draw its scans"
+            )
         with self._lock:
             return self._worker.overlay(
-                self._engines.of(row.lane).engine,
+                engine.engine,
                 self._settings.data / row.stored,
                 inspection=inspection,
                 maps=None if maps is None else self._settings.data / maps,

@@ -14,6 +14,10 @@ from cargosight_models.errors import CargosightError, EngineError, UsageError
 if TYPE_CHECKING:
     from cargosight_inference.inspector import Inspector
 
+KEEP_BELOW = 0.05
+"""Score from which on inspections hold what lies below the thresholds, for the console's slider. It is no part of an
+engine: it changes nothing of what one finds and decides."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
@@ -165,6 +169,7 @@ def open_inspector(engine: Engine) -> "Inspector":
             polarity=engine.polarity,
             pixel_pitch_mm=engine.pixel_pitch_mm,
             correct=engine.correct,
+            keep_below=KEEP_BELOW,
         )
     except CargosightError as error:
         raise EngineError(without_folders(str(error), *known_paths(engine))) from error

@@ -3,10 +3,10 @@
 A file is whole once its size and time have not changed for a while by this machine's own clock; the clock of a share is
 not asked. It is read into the storage and accepted like an upload, and then moved to the folder of processed scans, or
 to that of failed ones with `<name>.error.txt` beside it. A kill in between leaves it where it is: it is read again, and
-found to be accepted already. A sidecar `<name>.json` with `{"number": ..., "heading": ...}` goes with it; nothing waits
-for it, so the scanner writes it first. The folder is polled, since shares tell nobody of new files.
+found to be accepted already. A sidecar with `{"number": ..., "heading": ...}` goes with it, see `sidecars`; nothing
+waits for one that is not there, so the scanner writes it first. The folder is polled: shares tell nobody of new files.
 
-Left alone are hidden files, `*.part`, `*.tmp`, `*.json`, folders, links, pipes and devices.
+Left alone are hidden files, `*.part`, `*.tmp`, folders, links, pipes and devices. Stray JSON files are told of.
 """
 
 import heapq
@@ -22,21 +22,19 @@ from pathlib import Path
 from cargosight_inference.inputs import natural_key
 from cargosight_inference.service.accepting import Accepted, LaneLimits, Receiving, Reception
 from cargosight_inference.service.details import Arrival, clean_name, read_sidecar
-from cargosight_inference.service.moving import SIDECAR, Seen, open_regular, put_away
+from cargosight_inference.service.moving import Seen, open_regular, put_away
 from cargosight_inference.service.refusals import Refused, Temporary, WrongValue
+from cargosight_inference.service.settling import Track, look
+from cargosight_inference.service.sidecars import Sidecars, is_scan
 from cargosight_inference.service.storage import checked_lane
 from cargosight_models.errors import UsageError
 
 _LOG = logging.getLogger(__name__)
-_NOT_YET = (".part", ".tmp", SIDECAR)
 _CHUNK = 1 << 20
 _MOST_TRACKED = 256
 """Files of a folder that are looked at, the first by natural order of their names; the others have their turn later."""
 _MOST_ASIDE = 10_000
 """Files that could not be moved away and are remembered; of more, the ones first remembered are tried again early."""
-_POLLS = 2
-_EMPTY_SETTLES = 10
-"""An empty file is waited for longer: some programs make the file, and write when they have the scan."""
 _LISTING_SHARE = 4
 """A folder is listed for a quarter of the time at most, however many files lie there."""
 
@@ -55,6 +53,7 @@ class WatchedFolder:
         settle_seconds: for which a file must not have changed.
         retry_seconds: after which a file that could not be read or moved is tried again.
         most_per_poll: files taken at one look.
+        stray_seconds: after which a JSON file without a scan is told of.
     """
 
     lane: str
@@ -66,6 +65,7 @@ class WatchedFolder:
     settle_seconds: float = 2.0
     retry_seconds: float = 60.0
     most_per_poll: int = 32
+    stray_seconds: float = 60.0
 
     def __post_init__(self) -> None:
         checked_lane(self.lane)
@@ -78,20 +78,12 @@ class WatchedFolder:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """Where a file belongs, the sentence where it failed, and whether another try would end otherwise."""
+    """Where a file belongs and its sidecar, the sentence where it failed, whether another try would end otherwise."""
 
     folder: Path
     sentence: str | None = None
     final: bool = True
-
-
-@dataclass(frozen=True)
-class _Track:
-    """How long a file has looked the same: since when, and at how many looks."""
-
-    seen: Seen
-    since: float
-    looks: int
+    sidecar: str | None = None
 
 
 @dataclass
@@ -109,7 +101,7 @@ class _Aside:
 class _Files:
     """What is remembered of a folder's files; bounded."""
 
-    tracks: dict[str, _Track] = field(default_factory=dict)
+    tracks: dict[str, Track] = field(default_factory=dict)
     aside: dict[str, _Aside] = field(default_factory=dict)
     listing: int = 0
 
@@ -131,6 +123,13 @@ class FolderWatch:
         self._reception = reception
         self._clock = clock
         self._files = _Files()
+        self._sidecars = Sidecars(
+            folder.lane,
+            folder.inbox,
+            folder.failed,
+            settle_seconds=folder.settle_seconds,
+            stray_seconds=folder.stray_seconds,
+        )
         self._paused_until = -float("inf")
         self._problems: dict[str, str] = {}
         self._listing_took = 0.0
@@ -151,6 +150,11 @@ class FolderWatch:
     def problem(self) -> str | None:
         """Why no scans are taken at present, None while they are."""
         return next(iter(list(self._problems.values())), None)
+
+    @property
+    def notice(self) -> str | None:
+        """What somebody should see to although scans are taken, None where there is nothing."""
+        return self._sidecars.notice
 
     def start(self) -> None:
         """Start the thread; it is a daemon, since a share that hangs cannot be waited for."""
@@ -175,7 +179,8 @@ class FolderWatch:
             return 0
         names = self._list(now)
         for name in names:
-            self._look(name, now)
+            look(self._files.tracks, self._folder.inbox, name, now)
+            self._sidecars.look(name, now)
         accepted = tried = 0
         for name in names:
             if self._stop.is_set() or tried == self._folder.most_per_poll or now < self._paused_until:
@@ -200,6 +205,7 @@ class FolderWatch:
         try:
             with os.scandir(self._folder.inbox) as entries:
                 names = heapq.nsmallest(_MOST_TRACKED, self._candidates(entries, now), key=natural_key)
+            self._sidecars.find_stray(now)
         except OSError as error:
             files.tracks.clear()
             self._report(
@@ -211,6 +217,7 @@ class FolderWatch:
         finally:
             self._listing_took = self._clock() - began
         self._well("folder")
+        self._sidecars.keep(names)
         for name in [name for name, aside in files.aside.items() if aside.listed != files.listing]:
             del files.aside[name]
         files.tracks = {name: files.tracks[name] for name in names if name in files.tracks}
@@ -219,9 +226,7 @@ class FolderWatch:
     def _candidates(self, entries: "Iterator[os.DirEntry[str]]", now: float) -> Iterator[str]:
         for entry in entries:
             name = entry.name
-            if name.startswith(".") or name.lower().endswith(_NOT_YET):
-                continue
-            if not entry.is_file(follow_symlinks=False):
+            if not is_scan(entry):
                 continue
             aside = self._files.aside.get(name)
             if aside is not None:
@@ -230,26 +235,11 @@ class FolderWatch:
                     continue
             yield name
 
-    def _look(self, name: str, now: float) -> None:
-        """Note how a file looks now."""
-        tracks = self._files.tracks
-        try:
-            seen = Seen.of((self._folder.inbox / name).lstat())
-        except OSError:  # gone, or not to be reached for the moment
-            tracks.pop(name, None)
-            return
-        track = tracks.get(name)
-        if track is not None and track.seen == seen:
-            tracks[name] = _Track(seen, track.since, track.looks + 1)
-        else:
-            tracks[name] = _Track(seen, now, 1)
-
     def _is_whole(self, name: str, now: float) -> bool:
         track = self._files.tracks.get(name)
-        if track is None or track.looks < _POLLS:
+        if track is None or not track.is_whole(now, self._folder.settle_seconds):
             return False
-        settles = 1 if track.seen.size else _EMPTY_SETTLES
-        return now - track.since >= settles * self._folder.settle_seconds
+        return self._sidecars.is_whole(name, now)
 
     def _only_moves(self, name: str) -> bool:
         """Move a file that was accepted or refused and could not be moved; return whether it is such a one."""
@@ -268,6 +258,9 @@ class FolderWatch:
             self._paused_until = self._clock() + (refusal.retry_after or 0)
             self._report("refused", f"no scans are taken from the folder of lane {self.lane}: {refusal}")
             return False
+        except WrongValue as refusal:
+            self._reception.refuse(self.lane, refusal)
+            outcome = self._failed(name, str(refusal), refusal.code)
         except OSError as error:
             self._set_aside(name, seen, None, f"the file cannot be read ({error.strerror})")
             return False
@@ -281,9 +274,11 @@ class FolderWatch:
 
         Raises:
             Temporary: it may be accepted later.
+            WrongValue: its sidecar could be another's, too.
             OSError: it cannot be read.
         """
         folder = self._folder
+        sidecar = self._sidecars.of(name)
         try:
             file = open_regular(folder.inbox / name)
         except FileNotFoundError:
@@ -293,12 +288,12 @@ class FolderWatch:
                 f"the file cannot be opened ({error.strerror}); give the service's account the right to read it, and "
                 "put it into the inbox again"
             )
-            return self._failed(name, sentence, "not_readable", final=False)
+            return self._failed(name, sentence, "not_readable", sidecar, final=False)
         if file is None:
             return None
         with file:
             try:
-                arrival = self._arrival(name)
+                arrival = self._arrival(name, sidecar)
                 with self._reception.begin(arrival, folder.limits, size=seen.size) as receiving:
                     if not self._pour(file, receiving, seen):
                         return None
@@ -306,10 +301,10 @@ class FolderWatch:
             except Temporary:
                 raise
             except Refused as refusal:
-                return self._failed(name, str(refusal), refusal.code)
+                return self._failed(name, str(refusal), refusal.code, sidecar)
         self._well("refused")
         _tell_accepted(name, accepted)
-        return _Outcome(folder.processed)
+        return _Outcome(folder.processed, sidecar=sidecar)
 
     def _pour(self, file: io.BufferedReader, receiving: Receiving, seen: Seen) -> bool:
         """Read a file whole; return False where it changed meanwhile, or there is no time."""
@@ -319,9 +314,11 @@ class FolderWatch:
                 return False
         return Seen.of(os.fstat(file.fileno())) == seen and receiving.incoming.size == seen.size
 
-    def _arrival(self, name: str) -> Arrival:
+    def _arrival(self, name: str, sidecar: str | None) -> Arrival:
+        number = heading = None
         try:
-            number, heading = read_sidecar(self._folder.inbox / f"{name}{SIDECAR}")
+            if sidecar is not None:
+                number, heading = read_sidecar(self._folder.inbox / sidecar)
         except WrongValue as refusal:
             self._reception.refuse(self.lane, refusal)
             raise
@@ -329,16 +326,21 @@ class FolderWatch:
             lane=self.lane, name=name, number=number, heading=heading, source="folder", by="folder"
         )
 
-    def _failed(self, name: str, sentence: str, code: str, *, final: bool = True) -> _Outcome:
+    def _failed(
+        self, name: str, sentence: str, code: str, sidecar: str | None = None, *, final: bool = True
+    ) -> _Outcome:
+        outcome = _Outcome(self._folder.failed, sentence, final, sidecar)
         if name in self._files.aside:  # told before
-            return _Outcome(self._folder.failed, sentence, final)
+            return outcome
         extra = {"event": "folder.refused", "lane": self.lane, "file": clean_name(name), "code": code}
         _LOG.warning(sentence, extra=extra)
-        return _Outcome(self._folder.failed, sentence, final)
+        return outcome
 
     def _put_away(self, name: str, seen: Seen, outcome: _Outcome) -> None:
         try:
-            put_away(self._folder.inbox / name, outcome.folder, seen, outcome.sentence)
+            inbox = self._folder.inbox
+            sidecar = None if outcome.sidecar is None else inbox / outcome.sidecar
+            put_away(inbox / name, outcome.folder, seen, outcome.sentence, sidecar=sidecar)
         except OSError as error:
             what = "was accepted" if outcome.sentence is None else "was refused"
             self._set_aside(

@@ -63,16 +63,20 @@ def open_regular(path: Path) -> io.BufferedReader | None:
     return None
 
 
-def put_away(scan: Path, folder: Path, seen: Seen, sentence: str | None = None) -> bool:
-    """Move a scan and the sidecar beside it into a folder, which is made where only itself is missing.
+def put_away(
+    scan: Path, folder: Path, seen: Seen, sentence: str | None = None, *, sidecar: Path | None = None
+) -> bool:
+    """Move a scan and its sidecar into a folder, which is made where only itself is missing.
 
-    The sidecar goes first: after a kill between the two none is left to be taken for that of a later scan.
+    The sidecar goes first, and is `<name>.json` there whatever it was called: after a kill between the two none is left
+    to be taken for that of a later scan.
 
     Args:
         scan: the file.
         folder: to move into; nobody else moves files there.
         seen: as it was read.
         sentence: why it failed, for `<name>.error.txt` beside it; None where it did not.
+        sidecar: that goes with it, None where it has none.
 
     Returns:
         Whether it was moved; not where it is gone or another by now.
@@ -87,11 +91,11 @@ def put_away(scan: Path, folder: Path, seen: Seen, sentence: str | None = None) 
     error = target.with_name(target.name + ERROR)
     if sentence is not None:
         _write_new(error, io.BytesIO(f"{sentence}\n".encode("utf-8", "backslashreplace")))
-    sidecar, moved = scan.with_name(scan.name + SIDECAR), target.with_name(target.name + SIDECAR)
-    has_sidecar = _move_sidecar(sidecar, moved)
+    moved = target.with_name(target.name + SIDECAR)
+    has_sidecar = sidecar is not None and _move_sidecar(sidecar, moved)
     if _move(scan, target, seen):
         return True
-    if has_sidecar and not os.path.lexists(sidecar):
+    if has_sidecar and sidecar is not None and not os.path.lexists(sidecar):
         _move_sidecar(moved, sidecar)
     if sentence is not None:
         error.unlink(missing_ok=True)

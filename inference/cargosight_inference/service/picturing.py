@@ -23,6 +23,7 @@ class Picturing(Thread):
     def __init__(self, office: Office) -> None:
         super().__init__(name="cargosight-pictures", daemon=True)
         self._office = office
+        self._lanes = [lane.name for lane in office.settings.lanes]
         self._worker = WorkerProcess(memory_mb=office.settings.worker_memory_mb)
         self._stop_wanted = Event()
         self._work = Event()
@@ -45,7 +46,7 @@ class Picturing(Thread):
             self._work.clear()
             try:
                 with self._office.database.reading() as connection:
-                    row = scans.without_picture(connection)
+                    row = scans.without_picture(connection, self._lanes)
                 if row is not None:
                     self._make(row)
                     continue

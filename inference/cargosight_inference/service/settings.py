@@ -104,6 +104,8 @@ class ServiceSettings(_Part):
 
     data: Path = Path("cargosight-data")
     """Folder of everything that is kept; made where it does not exist."""
+    models_folder: Path | None = None
+    """Of model files that an engineer may choose while the service runs; default: ``models`` in the data folder."""
     database: str | None = None
     """``postgresql+psycopg://user:password@host/name``; default: SQLite in the data folder."""
     host: str = "127.0.0.1"
@@ -153,6 +155,11 @@ class ServiceSettings(_Part):
         raise KeyError(name)
 
     @property
+    def models(self) -> Path:
+        """Folder of model files that may be chosen while the service runs; it need not exist."""
+        return self.models_folder or self.data / "models"
+
+    @property
     def database_url(self) -> str:
         """URL of the database."""
         return self.database or f"sqlite:///{self.data / 'cargosight.sqlite3'}"
@@ -185,7 +192,17 @@ def read_settings(path: Path | None, overrides: Mapping[str, object] | None = No
     try:
         return ServiceSettings.model_validate({**raw, **(overrides or {})})
     except ValidationError as error:
-        raise ConfigurationError(f"{origin}: {_sentence(error)}") from error
+        raise ConfigurationError(f"{origin}: {_of_lane(raw, error)}{_sentence(error)}") from error
+
+
+def _of_lane(raw: Mapping[str, object], error: ValidationError) -> str:
+    """Return by its name which lane an error is about; nothing where it is about none, or one without a name."""
+    place, lanes = error.errors()[0]["loc"], raw.get("lanes")
+    if len(place) < 2 or not isinstance(place[1], int) or not isinstance(lanes, list):
+        return ""
+    lane = lanes[place[1]]
+    name = lane.get("name") if isinstance(lane, dict) else None
+    return f"lane {name}: " if isinstance(name, str) and place[2:3] != ("name",) else ""
 
 
 def _sentence(error: ValidationError) -> str:

@@ -104,7 +104,10 @@ def test_what_is_told_of_a_scan_is_recorded_clean(desk):
 def test_the_same_bytes_in_a_lane_are_one_scan_also_when_it_is_full(desk):
     first = desk.send(encoded("png"), number="1")
     again = desk.send(encoded("png"), number="2", name="other.png")
-    assert (again.id, again.duplicate) == (first.id, True)
+    assert (again.id, again.duplicate, again.kept_number) == (first.id, True, "1")
+    assert (
+        again.note == "the lane has this scan already, and it keeps the number 1 and not 2; this was recorded"
+    )
     assert [scan.number for scan in desk.register.scans] == ["1"]
     assert desk.send(encoded("png"), lane="lane-2").id == 2
     assert desk.tally.accepted_scans == [("lane-1", False), ("lane-1", True), ("lane-2", False)]

@@ -1,16 +1,20 @@
 """The audit chain: whatever is changed, taken out or moved shows."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
 
 from cargosight_inference.service.database.engine import Database
+from cargosight_inference.service.exporting import export_lines
 from cargosight_inference.service.records import accounts, audit, decisions, observations, scans
 from cargosight_inference.service.records.asked import Asked
-from cargosight_inference.service.settings import ServiceSettings
+from cargosight_inference.service.records.audit_rows import DECIDING
+from cargosight_inference.service.settings import LaneSettings, ServiceSettings
 from tests.made.databases import KINDS, made_database
 from tests.made.records import recorded
 
@@ -158,6 +162,84 @@ def test_rows_say_what_their_records_say(database: Database, change: str, words:
         assert audit.verify(connection).problems == ()
     found = tamper(database, change)
     assert words in " ".join(found.problems)
+
+
+def confirmed(database: Database, *, agree: bool = True) -> int:
+    """Record a scan, a decision on it and a second person's answer; return the scan's id."""
+    lane = LaneSettings(name="lane-1", second_person="all")
+    scan = recorded(database, ServiceSettings(), "a.png", ("gun", 0.9))
+    with database.writing() as connection:
+        made = decisions.decide(
+            connection,
+            lane,
+            scan,
+            choice="clear",
+            reason="known",
+            note="",
+            seconds=2.25,
+            inspection=1,
+            after=0,
+            asked=Asked(by="olga", request_id="a", moment=datetime.now(UTC)),
+        )
+        asked = Asked(by="ivan", request_id="b", moment=datetime.now(UTC))
+        decisions.confirm(connection, scan, made["id"], agree=agree, note="", asked=asked)
+    return scan
+
+
+@pytest.mark.parametrize(("agree", "key"), [(True, "confirms"), (False, "rejects")])
+def test_a_second_persons_answer_tells_what_it_answers(database: Database, agree: bool, key: str) -> None:
+    scan = confirmed(database, agree=agree)
+    with database.reading() as connection:
+        told = [each for each in audit.records(connection, after=6, scan=scan) if each.action in DECIDING]
+        assert audit.verify(connection).problems == ()
+    assert told[1].detail[key] == {
+        "id": told[0].detail["id"],
+        "seq": told[0].seq,
+        "action": "decision",
+        "decision": "clear",
+        "by": "olga",
+        "inspection": 1,
+    }
+    assert told[1].actor == "ivan"
+    lines = [json.loads(line) for line in export_lines(database, "jsonl", scan)]
+    assert [
+        line["detail"][key]["by"] for line in lines if line["type"] == "audit" and key in line["detail"]
+    ] == ["olga"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("decision = 'refer'", "decision of the decision that it answers changed"),
+        ("made_by = 'vera'", "by of the decision that it answers changed"),
+        ("inspection_id = NULL", "inspection of the decision that it answers changed"),
+        ("kind = 'override'", "action of the decision that it answers changed"),
+        ("decision = NULL", "the decision that it answers is gone"),
+    ],
+)
+def test_the_decision_that_was_confirmed_is_compared(database: Database, change: str, words: str) -> None:
+    confirmed(database)
+    found = tamper(database, f"UPDATE decision SET {change} WHERE kind = 'decision'")
+    assert any("(confirmation by ivan" in problem and words in problem for problem in found.problems)
+
+
+def test_confirmations_of_earlier_versions_are_intact(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = audit.append
+
+    def as_it_was(connection: Connection, *, detail: dict[str, Any], **more: Any) -> int:
+        return real(connection, detail={key: detail[key] for key in detail if key != "confirms"}, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(audit, "append", as_it_was)
+        scan = confirmed(database)
+    with database.reading() as connection:
+        told = [each.detail for each in audit.records(connection, scan=scan) if each.action == "confirmation"]
+        assert "confirms" not in told[0]
+        assert audit.verify(connection).problems == ()
+    found = tamper(database, "UPDATE decision SET note = 'x' WHERE kind = 'confirmation'")
+    assert "note changed" in found.problems[0]
 
 
 def test_a_row_that_was_removed_shows_by_its_record(database: Database) -> None:

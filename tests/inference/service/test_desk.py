@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from cargosight_inference.service import drawing, inspecting, picturing
 from cargosight_inference.service.database import engine as engine_module
+from cargosight_inference.service.database.tables import SCANS
 from cargosight_inference.service.desk import Desk
 from cargosight_inference.service.details import Arrival
 from cargosight_inference.service.records import audit, events, inspections, scans
+from cargosight_inference.service.records.errors import MissingRecordError
 from cargosight_inference.service.settings import LaneSettings, ServiceSettings
 from cargosight_models.errors import EngineError, UsageError
 from tests.made import scans as made_scans
@@ -208,6 +211,18 @@ def test_a_model_that_fails_leaves_the_old_one_at_work(tmp_path: Path) -> None:
             desk.change_engine("lane-1", model="bad", operating_point=None, threshold=None, by="eva")
         with pytest.raises(UsageError, match="choose one of them"):
             desk.change_engine("lane-1", model=None, operating_point="x", threshold=0.5, by="eva")
+        with pytest.raises(EngineError, match="the folder of models has no file"):
+            desk.change_engine(
+                "lane-1", model="/etc/hosts.onnx", operating_point=None, threshold=None, by="eva"
+            )
+        with desk.database.reading() as connection:
+            refused = [each for each in audit.records(connection) if each.action == "model.refused"]
+        assert [(each.actor, each.lane, each.detail["asked"]["model"]) for each in refused] == [
+            ("eva", "lane-1", "bad"),
+            ("eva", "lane-1", None),
+            ("eva", "lane-1", "/etc/hosts.onnx"),
+        ]
+        assert "damaged" in refused[0].detail["reason"]
         scan = send(desk, "a.png")
         until(lambda: shown(desk, scan))
         assert desk.lane_model("lane-1")["model"] == "baggage"
@@ -252,6 +267,30 @@ def test_a_database_that_is_locked_for_a_while_loses_nothing(
 
 
 @pytest.mark.usefixtures("made_workers")
+def test_scans_of_a_lane_that_was_removed_wait_until_it_comes_back(
+    tmp_path: Path, made_workers: type[MadeWorker]
+) -> None:
+    lanes = (LaneSettings(name="lane-1", watch=False), LaneSettings(name="lane-2", watch=False))
+    made_workers.go.clear()
+    with Desk(settings_of(tmp_path, *lanes)) as desk:
+        left = send(desk, "left.png", lane="lane-2")
+        with desk.database.writing() as connection:  # as if the service had ended before the picture was made
+            connection.execute(update(SCANS).values(has_picture=False, picture_problem=None))
+    made_workers.go.set()
+    with Desk(settings_of(tmp_path, lanes[0])) as desk:
+        assert desk.removed_lanes == ("lane-2",)
+        (warning,) = desk.warnings()
+        assert "the lane lane-2 is in the settings no more, and 1 scan waits there" in warning
+        assert desk.problems() == [] or until(lambda: not desk.problems())
+        until(lambda: shown(desk, send(desk, "other.png")))
+        assert summary(desk, left)["state"] == "waiting"
+        with pytest.raises(MissingRecordError):
+            desk.overlay(left)
+    with Desk(settings_of(tmp_path, *lanes)) as desk:
+        assert (desk.removed_lanes, desk.warnings()) == ((), [])
+        until(lambda: shown(desk, left))
+
+
 def test_two_services_do_not_share_a_folder(tmp_path: Path) -> None:
     code = (
         "import sys\nfrom pathlib import Path\n"
@@ -281,8 +320,8 @@ def test_with_real_workers_from_the_watched_folder_to_the_overlay(tmp_path: Path
         assert found["advice"] in ("clear", "refer")
         assert desk.overlay(1).startswith(PNG)
         with pytest.raises(EngineError, match="no ONNX model"):
-            (tmp_path / "other.onnx").write_bytes(b"corrupt" * 1000)
-            desk.change_engine(
-                "lane-1", model=str(tmp_path / "other.onnx"), operating_point=None, threshold=0.5, by="eva"
-            )
+            models = tmp_path / "data" / "models"
+            models.mkdir(exist_ok=True)
+            (models / "other.onnx").write_bytes(b"corrupt" * 1000)
+            desk.change_engine("lane-1", model="other.onnx", operating_point=None, threshold=0.5, by="eva")
         assert (tmp_path / "data" / "lanes" / "lane-1" / "processed" / "bag.png").is_file()

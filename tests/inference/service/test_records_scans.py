@@ -59,7 +59,7 @@ def test_the_next_scan_is_of_the_highest_priority_then_the_oldest(database: Data
         assert taken == [urgent, first, second]
         only = scans.to_inspect(connection, ["lane-1"], [])
         assert only is not None and only.id == first
-        pictured = scans.without_picture(connection)
+        pictured = scans.without_picture(connection, ["lane-1", "yard"])
         assert pictured is not None and pictured.id == urgent
 
 
@@ -118,7 +118,7 @@ def test_a_scan_without_a_picture_says_why(database: Database) -> None:
     scans.picture_failed(database, scan, "the file is damaged")
     with database.reading() as connection:
         assert scans.summary_of(connection, scan)["picture_problem"] == "the file is damaged"
-        assert scans.without_picture(connection) is None
+        assert scans.without_picture(connection, ["lane-1", "yard"]) is None
 
 
 def test_search_by_number_class_score_time_and_lane(database: Database) -> None:

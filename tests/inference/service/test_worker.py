@@ -12,7 +12,7 @@ from cargosight_inference.inspector import Inspector
 from cargosight_inference.overlay import draw_overlay
 from cargosight_inference.scans.attenuation import LEAD
 from cargosight_inference.scans.readers import read_scan
-from cargosight_inference.service.engines import Engine
+from cargosight_inference.service.engines import KEEP_BELOW, Engine
 from cargosight_inference.service.maps import maps_of, read_map
 from cargosight_inference.service.pictures import read_description
 from cargosight_inference.service.worker import WorkerProcess
@@ -73,7 +73,8 @@ def cargo(folder) -> tuple[Engine, Path]:
 class TestInspecting:
     def test_it_is_what_an_inspector_gives_under_the_callers_name(self, shared, engine, bag):
         found = inspect(shared, engine, bag)
-        alone = Inspector(engine.model, threshold=0.5).inspect(bag).to_dict()
+        alone = Inspector(engine.model, threshold=0.5, keep_below=KEEP_BELOW).inspect(bag).to_dict()
+        assert found["below_threshold"] is not None
         assert found.pop("maps") == {}
         assert found["path"] == "lane/bag.png"
         assert without_times(found | {"path": str(bag)}) == without_times(alone)

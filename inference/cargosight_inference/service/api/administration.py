@@ -26,10 +26,11 @@ from cargosight_inference.service.api.schemas import (
 )
 from cargosight_inference.service.api.sessions import GuardedRoute, TheCaller, TheDesk
 from cargosight_inference.service.desk import Desk
+from cargosight_inference.service.model_choice import models_to_choose
 from cargosight_inference.service.records import accounts, tokens
 from cargosight_inference.service.records.errors import MissingRecordError
 from cargosight_inference.service.sentences import without_folders
-from cargosight_models.catalog import ModelFile, list_models
+from cargosight_models.catalog import ModelFile
 
 router = APIRouter(prefix=ROOT, route_class=GuardedRoute, tags=["administration"])
 
@@ -108,9 +109,9 @@ def revoke_token(token: TokenPath, desk: TheDesk, caller: TheCaller) -> None:
 
 
 @router.get("/models", response_model=list[ModelAnswer])
-def show_models() -> list[dict[str, Any]]:
-    """List the models of the catalog with their operating points."""
-    return [_model(model) for model in list_models()]
+def show_models(desk: TheDesk) -> list[dict[str, Any]]:
+    """List the models that can be chosen with their operating points: of the catalog, and of the folder of models."""
+    return [_model(model) for model in models_to_choose(desk.settings.models)]
 
 
 def _model(model: ModelFile) -> dict[str, Any]:

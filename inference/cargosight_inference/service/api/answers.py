@@ -126,12 +126,17 @@ class LaneAnswer(Answer):
 
 
 class UploadAnswer(Answer):
-    """A scan that was accepted; it will not be lost. A duplicate is one that the lane had already."""
+    """A scan that was accepted; it will not be lost. A duplicate is one that the lane had already.
+
+    It keeps the number that came first; where another number or heading came now, a sentence (`note`) says so.
+    """
 
     id: int
     sha256: str
     lane: str
     duplicate: bool
+    kept_number: str | None
+    note: str | None
 
 
 class StatisticsRow(Answer):
@@ -173,7 +178,7 @@ class PointAnswer(Answer):
 
 
 class ModelAnswer(Answer):
-    """A model of the catalog; one with a problem cannot be chosen."""
+    """A model of the catalog or of the folder of models; one with a problem cannot be chosen."""
 
     name: str
     origin: str
@@ -234,6 +239,7 @@ class Health(Answer):
 
 
 class Readiness(Health):
-    """Whether every lane is served; why not, a sentence each."""
+    """Whether every lane is served; why not, and what somebody should know all the same; a sentence each."""
 
     problems: list[str]
+    warnings: list[str]

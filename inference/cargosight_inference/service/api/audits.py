@@ -24,9 +24,13 @@ _TEXTS: dict[int | str, dict[str, Any]] = {
 
 @router.get("/audit", response_model=AuditPage)
 def list_records(query: Annotated[AuditQuery, Query()], desk: TheDesk) -> dict[str, Any]:
-    """List audit records by number."""
+    """List audit records by number, or with `before` the newest first; `next` is what to go on with in its place."""
     with desk.database.reading() as connection:
-        found = list(audit.records(connection, after=query.after, limit=query.limit + 1, scan=query.scan))
+        found = list(
+            audit.records(
+                connection, after=query.after, before=query.before, limit=query.limit + 1, scan=query.scan
+            )
+        )
     page = found[: query.limit]
     further = page[-1].seq if len(found) > query.limit else None
     return {"records": [record.to_dict() for record in page], "next": further}

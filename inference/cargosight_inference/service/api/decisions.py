@@ -28,7 +28,10 @@ router = APIRouter(prefix=ROOT, route_class=GuardedRoute, tags=["decisions"])
 
 @router.post("/scans/{scan}/decisions", status_code=201, response_model=DecisionAnswer)
 def decide(body: NewDecision, row: TheScan, desk: TheDesk, caller: TheCaller) -> dict[str, Any]:
-    """Clear or refer a scan. The same `request_id` again gives the record that is there."""
+    """Clear or refer a scan. The same `request_id` again gives the record that is there.
+
+    The reason is one of the lane's, or the operator's own words.
+    """
     asked = _asked(caller, body.request_id)
     with recording(desk) as connection:
         made = decisions.decide(
@@ -104,7 +107,11 @@ def override(
 
 @router.post("/scans/{scan}/marks", status_code=201, response_model=MarkAnswer)
 def mark(body: NewMark, row: TheScan, desk: TheDesk, caller: TheCaller) -> dict[str, Any]:
-    """Say of a finding whether it is there, or draw what was not found."""
+    """Say of a finding whether it is there, or draw what was not found.
+
+    A place that is drawn has the label of a class that the lane's model finds, or `unknown`.
+    """
+    classes = desk.lane_model(row.lane)["classes"]
     box = None if body.box is None else (body.box[0], body.box[1], body.box[2], body.box[3])
     with recording(desk) as connection:
         return observations.mark(
@@ -116,6 +123,7 @@ def mark(body: NewMark, row: TheScan, desk: TheDesk, caller: TheCaller) -> dict[
             label=body.label,
             box=box,
             note=body.note,
+            classes=classes,
             asked=_asked(caller, body.request_id),
         )
 

@@ -1,15 +1,17 @@
 """Live events: what was recorded, as server-sent events that a client resumes without a gap."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from time import monotonic
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import anyio
 import anyio.to_thread
 from fastapi import APIRouter, Header, Query, Request
+from sqlalchemy import Connection
 from starlette.responses import StreamingResponse
 
 from cargosight_inference.service.api.permissions import ROOT
@@ -23,6 +25,7 @@ from cargosight_inference.service.api.sessions import (
     signed_in,
 )
 from cargosight_inference.service.api.supervisor import lanes_of
+from cargosight_inference.service.database.engine import as_time
 from cargosight_inference.service.database.errors import DatabaseError
 from cargosight_inference.service.desk import Desk
 from cargosight_inference.service.records import events
@@ -30,10 +33,15 @@ from cargosight_inference.service.records.events import Event
 
 router = APIRouter(prefix=ROOT, route_class=GuardedRoute, tags=["events"])
 HEARTBEAT_SECONDS = 15.0
-CHECK_SECONDS = 15.0
-"""Looked at after an event or a heartbeat: a stream goes on for 30 s at most when the right to it has ended."""
+"""After which a quiet stream says that it is there. The right to it is looked at then, too: a command at the terminal
+can end a session, and wakes no stream."""
+TRUSTED_SECONDS = 0.1
+"""For so long the right to listen is not looked at anew between two events that were read together, unless something
+was recorded meanwhile: a client that is slow to take them could have lost it."""
 _RETRY_MS = 1000
 _AGAIN_SECONDS = 1.0
+_LATE_SECONDS = 0.05
+_Answer = TypeVar("_Answer")
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Events until one side ends it.",
@@ -75,16 +83,43 @@ class _Listener:
             return newest, True
         return after, False
 
-    def read(self, last: int) -> tuple[list[Event], int]:
-        """Return the events behind an id, and the id of the last that was looked at."""
+    def read(self, last: int) -> "_Read | None":
+        """Return the events behind an id, None where the right to them has gone."""
         with self.desk.database.reading() as connection:
-            return events.after(connection, last, self.lanes)
+            until = self._until(connection)
+            if until is None:
+                return None
+            found, seen = events.after(connection, last, self.lanes)
+        return _Read(events=found, last=seen, until=until)
 
     def may_listen(self) -> bool:
         """Return whether the session goes on, and still sees these lanes."""
         with self.desk.database.reading() as connection:
-            found = signed_in(connection, self.desk.settings, self.secret, datetime.now(UTC))
-        return found is not None and set(self.lanes) <= set(found[0].lanes)
+            return self._until(connection) is not None
+
+    def _until(self, connection: Connection) -> datetime | None:
+        """Return when the session ends if nobody uses it, None where the right to listen has gone."""
+        settings = self.desk.settings
+        found = signed_in(connection, settings, self.secret, datetime.now(UTC))
+        if found is None or not set(self.lanes) <= set(found[0].lanes):
+            return None
+        idle = found[1] + timedelta(minutes=settings.session_idle_minutes)
+        return min(idle, as_time(found[0].person.expires_at))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Read:
+    """What was read at a time.
+
+    Attributes:
+        events: that are wanted.
+        last: id of the last that was looked at.
+        until: when the right to listen ends.
+    """
+
+    events: list[Event]
+    last: int
+    until: datetime
 
 
 @router.get("/events", response_class=StreamingResponse, responses=_STREAM)
@@ -119,39 +154,37 @@ async def _stream(listener: _Listener, last: int, *, missed: bool) -> AsyncItera
         yield f"retry: {_RETRY_MS}\nid: {last}\n\n".encode()
         if missed:
             yield _written(last, "stream.reset", {"last": last})
-        checked = monotonic()
         while not listener.closing.begun:
             woken.clear()
-            pieces, last, further = await _next(listener, last)
-            for piece in pieces:
-                yield piece
-            if monotonic() - checked >= CHECK_SECONDS:
-                if not await _may_listen(listener):
-                    return
-                checked = monotonic()
-            if further:
+            read = await _asked(listener, partial(listener.read, last))
+            if read is None:
+                return
+            checked = monotonic()
+            for event in read.events:
+                if woken.is_set() or monotonic() - checked >= TRUSTED_SECONDS:
+                    woken.clear()  # whatever it was is read behind these
+                    if not await _asked(listener, listener.may_listen):
+                        return
+                    checked = monotonic()
+                yield _of_event(listener.desk, event)
+            if read.last > last:  # there may be more
+                last = read.last
                 continue
-            with anyio.move_on_after(HEARTBEAT_SECONDS) as waited:
+            left = (read.until - datetime.now(UTC)).total_seconds()
+            with anyio.move_on_after(min(HEARTBEAT_SECONDS, max(0.0, left) + _LATE_SECONDS)) as waited:
                 await woken.wait()
-            if waited.cancelled_caught:
+            if waited.cancelled_caught and left > HEARTBEAT_SECONDS:
                 yield b":\n\n"
 
 
-async def _next(listener: _Listener, last: int) -> tuple[list[bytes], int, bool]:
-    """Return the next events as they are written, the id of the last, and whether there may be more of them."""
-    try:
-        found, seen = await anyio.to_thread.run_sync(listener.read, last)
-    except DatabaseError:  # locked for the moment: the stream stays open, and nothing of it is lost
-        await anyio.sleep(_AGAIN_SECONDS)
-        return [], last, True
-    return [_of_event(listener.desk, event) for event in found], seen, seen > last
-
-
-async def _may_listen(listener: _Listener) -> bool:
-    try:
-        return await anyio.to_thread.run_sync(listener.may_listen)
-    except DatabaseError:  # asked again at the next turn
-        return True
+async def _asked(listener: _Listener, question: Callable[[], _Answer]) -> _Answer | None:
+    """Return what the database answers, as soon as it does; None where the service ends before."""
+    while not listener.closing.begun:
+        try:
+            return await anyio.to_thread.run_sync(question)
+        except DatabaseError:  # locked for the moment: the stream stays open, and nothing of it is lost
+            await anyio.sleep(_AGAIN_SECONDS)
+    return None
 
 
 def _of_event(desk: Desk, event: Event) -> bytes:

@@ -23,11 +23,15 @@ def live() -> dict[str, str]:
 
 @router.get("/health/ready", response_model=Readiness, responses=_NOT_READY)
 def ready(desk: TheDesk, response: Response) -> dict[str, Any]:
-    """Say whether every lane is served, and why not."""
+    """Say whether every lane is served, and why not; and what somebody should know all the same."""
     problems = desk.problems()
     if problems:
         response.status_code = 503
-    return {"status": "not_ready" if problems else "ready", "problems": problems}
+    return {
+        "status": "not_ready" if problems else "ready",
+        "problems": problems,
+        "warnings": desk.warnings(),
+    }
 
 
 @router.get("/metrics", response_class=Response, responses=_FIGURES)

@@ -4,7 +4,6 @@ import logging
 from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request, Response
-from sqlalchemy import Connection
 
 from cargosight_inference.service.api.answers import LoginAnswer, MeAnswer
 from cargosight_inference.service.api.errors import ApiError
@@ -20,7 +19,7 @@ from cargosight_inference.service.api.sessions import (
     set_cookie,
 )
 from cargosight_inference.service.records import accounts, audit
-from cargosight_inference.service.records.errors import ConflictError, MissingRecordError
+from cargosight_inference.service.records.errors import ConflictError
 
 router = APIRouter(prefix=ROOT, route_class=GuardedRoute, tags=["login"])
 _LOG = logging.getLogger("cargosight.service.api")
@@ -38,8 +37,7 @@ def sign_in(body: Login, request: Request, response: Response, desk: TheDesk) ->
     if account is None:
         with recording(desk) as connection:
             # Of an unknown name nothing is kept: people type passwords into the wrong field.
-            known = body.name if _exists(connection, body.name) else None
-            detail = {"account": known, "address": address}
+            detail = {"account": accounts.typed(connection, body.name), "address": address}
             audit.append(connection, actor="service", action="login.failed", detail=detail)
         _LOG.warning("a sign-in failed", extra={"event": "login.failed", "client": address})
         raise ApiError(401, "wrong_password", "no account that can sign in has this name and password")
@@ -87,14 +85,6 @@ def change_password(body: NewPassword, request: Request, desk: TheDesk, caller: 
         raise ConflictError("same_password", "the new password is the present one; choose another")
     with recording(desk) as connection:
         accounts.set_password(connection, session.account, body.new, keep=session.token_hash)
-
-
-def _exists(connection: Connection, name: str) -> bool:
-    try:
-        accounts.named(connection, name)
-    except MissingRecordError:
-        return False
-    return True
 
 
 def _address(request: Request) -> str:

@@ -1,9 +1,15 @@
-"""Slowing down who guesses passwords: failures are counted by account and by address, in memory."""
+"""Slowing down who guesses passwords, without locking anybody out elsewhere: failures are counted in memory.
+
+Five wrong passwords for a name from one address stop that name there for a while. Failures for a name from everywhere
+make the next one wait some seconds, which stops nobody for long. Who has signed in from an address before is
+held up there by nobody else's failures.
+"""
 
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import ceil
 from threading import BoundedSemaphore, Lock
 from time import monotonic
 from typing import Literal
@@ -11,16 +17,19 @@ from typing import Literal
 from cargosight_inference.service.api.errors import ApiError
 
 SPAN_SECONDS = 300.0
-MOST_OF_ACCOUNT = 5
+MOST_OF_PAIR = 5
+"""Of a name from one address."""
+FREE_OF_NAME = 5
+"""Of a name from all addresses; the next wait 1, 2, 4 and then 8 s each."""
+LONGEST_WAIT_SECONDS = 8.0
 MOST_OF_ADDRESS = 20
-"""Higher than an account's: behind a proxy, and at a desk that is shared, many people have one address."""
+"""Higher than a pair's: behind a proxy, and at a desk that is shared, many people have one address."""
 _MOST_KEPT = 10_000
 _HASHED_AT_ONCE = 2
 """Each takes 64 MB of memory and the whole of a core."""
 _TURN_SECONDS = 10.0
 
-_Keys = tuple[tuple[str, str], tuple[str, str]]
-"""Of an account and of an address."""
+_Key = tuple[Literal["pair", "name", "address"], str, str]
 
 
 @dataclass
@@ -38,13 +47,15 @@ class LoginGuard:
     """Counts the failures of the last five minutes; threads may share it.
 
     A failure is counted before the password is looked at, and taken back when it was right: of many that come at once
-    no more are looked at than of as many that come one by one.
+    no more are looked at than of as many that come one by one. Names that differ in case are one.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._lock = Lock()
-        self._failures: dict[tuple[str, str], deque[float]] = {}
+        self._failures: dict[_Key, deque[float]] = {}
+        self._at_home: dict[_Key, None] = {}
+        """Pairs that have signed in, the latest last."""
         self._hashing = BoundedSemaphore(_HASHED_AT_ONCE)
 
     @contextmanager
@@ -54,34 +65,50 @@ class LoginGuard:
         Raises:
             ApiError: 429, there were too many failures; 503, too many passwords are looked at.
         """
-        keys = (("account", account), ("address", address))
-        self._count(keys)
+        name = account.casefold()
+        pair: _Key = ("pair", name, address)
+        keys = self._count(pair, ("name", name, ""), ("address", "", address))
         made = Attempt()
         try:
             with self._turn():
                 yield made
         finally:
             if made.outcome != "wrong":
-                self._take_back(keys, forgiven=made.outcome == "right")
+                self._take_back(keys, right=pair if made.outcome == "right" else None)
 
-    def _count(self, keys: _Keys) -> None:
+    def _count(self, pair: _Key, *others: _Key) -> tuple[_Key, ...]:
+        """Count a failure, and return under which keys."""
         now = self._clock()
         with self._lock:
             self._forget(now)
-            for key, most in zip(keys, (MOST_OF_ACCOUNT, MOST_OF_ADDRESS), strict=True):
-                times = self._failures.get(key)
-                if times is not None and len(times) >= most:
-                    wait = int(SPAN_SECONDS - (now - times[0])) + 1
-                    sentence = f"too many passwords were wrong; try again in {wait} s"
-                    raise ApiError(429, "too_many_failures", sentence, retry_after=wait)
+            keys = (pair,) if pair in self._at_home else (pair, *others)
+            wait = max(self._wait(key, now) for key in keys)
+            if wait > 0.0:
+                seconds = ceil(wait)
+                sentence = f"too many passwords were wrong; try again in {seconds} s"
+                raise ApiError(429, "too_many_failures", sentence, retry_after=seconds)
             for key in keys:
                 self._failures.setdefault(key, deque()).append(now)
+        return keys
 
-    def _take_back(self, keys: _Keys, *, forgiven: bool) -> None:
-        """Take one failure back, and of an account whose password was known every one."""
+    def _wait(self, key: _Key, now: float) -> float:
+        """Return for how many seconds no password is looked at because of earlier failures, 0 or less for none."""
+        times = self._failures.get(key) or deque()
+        if key[0] == "name":
+            over = len(times) - FREE_OF_NAME
+            return 0.0 if over < 0 else times[-1] + min(2.0 ** min(over, 9), LONGEST_WAIT_SECONDS) - now
+        most = MOST_OF_PAIR if key[0] == "pair" else MOST_OF_ADDRESS
+        return 0.0 if len(times) < most else times[0] + SPAN_SECONDS - now
+
+    def _take_back(self, keys: tuple[_Key, ...], *, right: _Key | None) -> None:
+        """Take one failure back, and of a pair whose password was known every one."""
         with self._lock:
-            if forgiven:
-                self._failures.pop(keys[0], None)
+            if right is not None:
+                self._failures.pop(right, None)
+                self._at_home.pop(right, None)
+                self._at_home[right] = None
+                while len(self._at_home) > _MOST_KEPT:
+                    del self._at_home[next(iter(self._at_home))]
             for key in keys:
                 times = self._failures.get(key)
                 if times:

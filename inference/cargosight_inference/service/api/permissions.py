@@ -1,7 +1,7 @@
 """Who may use which route: one table, without which no route can be made."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cargosight_inference.service.records.accounts import Role
 from cargosight_inference.service.records.tokens import Scope
@@ -19,6 +19,7 @@ class Permission:
         everybody: whether nobody has to sign in for it.
         before_password_change: whether it can be used with a password that another has given.
         by_itself: whether a console uses it without anybody's doing, so that it does not keep a session from ending.
+        looks: whether it only notes how a scan was looked at, also one of a lane that was removed.
     """
 
     roles: frozenset[Role] = frozenset()
@@ -26,6 +27,7 @@ class Permission:
     everybody: bool = False
     before_password_change: bool = False
     by_itself: bool = False
+    looks: bool = False
 
 
 def _of(*roles: Role, scopes: Iterable[Scope] = (), by_itself: bool = False) -> Permission:
@@ -37,6 +39,8 @@ _PEOPLE: tuple[Role, ...] = ("operator", "supervisor", "engineer", "administrato
 _SIGNED_IN = Permission(roles=frozenset(_PEOPLE), before_password_change=True)
 _VIEW = _of(*_PEOPLE)
 _WATCH = _of(*_PEOPLE, by_itself=True)
+_SEEN = replace(_WATCH, looks=True)
+_FILTERED = replace(_VIEW, looks=True)
 _UPLOAD = _of(*_PEOPLE, scopes=["scanner"])
 _DECIDE = _of("operator", "supervisor", "administrator")
 _SUPERVISE = _of("supervisor", "administrator")
@@ -62,8 +66,8 @@ PERMISSIONS: dict[tuple[str, str], Permission] = {
     ("GET", f"{ROOT}/scans/{{scan}}/tiles/{{level}}/{{column}}/{{row}}"): _WATCH,
     ("GET", f"{ROOT}/scans/{{scan}}/inspections/{{inspection}}/maps/{{name}}"): _WATCH,
     ("GET", f"{ROOT}/scans/{{scan}}/overlay.png"): _VIEW,
-    ("POST", f"{ROOT}/scans/{{scan}}/view"): _WATCH,
-    ("POST", f"{ROOT}/scans/{{scan}}/filters"): _VIEW,
+    ("POST", f"{ROOT}/scans/{{scan}}/view"): _SEEN,
+    ("POST", f"{ROOT}/scans/{{scan}}/filters"): _FILTERED,
     ("POST", f"{ROOT}/scans/{{scan}}/decisions"): _DECIDE,
     ("POST", f"{ROOT}/scans/{{scan}}/decisions/{{decision}}/undo"): _DECIDE,
     ("POST", f"{ROOT}/scans/{{scan}}/decisions/{{decision}}/confirmation"): _DECIDE,

@@ -102,7 +102,12 @@ class MapSize(Answer):
 
 
 class InspectionAnswer(Answer):
-    """What a model said of a scan, with all that decided it."""
+    """What a model said of a scan, with all that decided it.
+
+    `below_threshold` are the best known items below the thresholds: they decided nothing, and are no findings.
+    `below_floor` is the score from which on all of them are there. Null in an inspection from before they were kept,
+    and of a file on which nothing came back.
+    """
 
     model_config = ConfigDict(extra="allow")
 
@@ -113,6 +118,8 @@ class InspectionAnswer(Answer):
     decision: Advice
     reasons: list[str]
     findings: list[FindingAnswer]
+    below_threshold: list[FindingAnswer] | None = None
+    below_floor: float | None = None
     model: str
     fingerprint: str
     precision: str

@@ -38,7 +38,7 @@ LaneName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$"
 AccountName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")]
 RequestId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
 Label = Annotated[str, StringConstraints(pattern=_LINE, min_length=1, max_length=64)]
-Reason = Annotated[str, StringConstraints(pattern=_LINE, max_length=255)]
+Reason = Annotated[str, StringConstraints(pattern=_LINE, max_length=255, strip_whitespace=True)]
 Note = Annotated[str, StringConstraints(pattern=_TEXT, max_length=2000)]
 Seconds = Annotated[float, Field(ge=0.0, le=604_800.0)]
 Score = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -226,7 +226,10 @@ NewToken = Annotated[ScannerToken | MetricsToken, Field(discriminator="scope")]
 
 
 class EngineChoice(Request):
-    """The model of a lane by catalog name or path, the present one where it is left out, and where it alarms."""
+    """The model of a lane, the present one where it is left out, and where it alarms.
+
+    It is given by its catalog name, or by the path of an .onnx file in the folder of models.
+    """
 
     model: Annotated[str, StringConstraints(pattern=_LINE, min_length=1, max_length=1024)] | None = None
     operating_point: Annotated[str, StringConstraints(pattern=_LINE, min_length=1, max_length=255)] | None = (
@@ -282,9 +285,13 @@ class StatisticsQuery(QueryValues):
 
 
 class AuditQuery(QueryValues):
-    """Which audit records are listed."""
+    """Which audit records are listed: by rising number, or the newest first where `before` is given."""
 
     after: Annotated[int, Field(ge=0, le=LARGEST_ID)] = 0
+    before: Annotated[
+        Id | None,
+        Field(description="Number above the first that is wanted; 2147483647 begins at the newest."),
+    ] = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 200
     scan: Id | None = None
 

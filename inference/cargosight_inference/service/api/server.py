@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from cargosight_inference.service.api.app import create_app
+from cargosight_inference.service.checking import check_settings
 from cargosight_inference.service.desk import Desk
 from cargosight_inference.service.logs import configure_logs
 from cargosight_inference.service.settings import ServiceSettings, TlsSettings
@@ -34,13 +35,17 @@ def serve(settings: ServiceSettings, say: Callable[[str], None] | None = None) -
             standard output.
 
     Raises:
-        ConfigurationError: the port cannot be had, or the certificate is none.
+        ConfigurationError: a lane's model, operating point, policy or golden scan is not there, the data folder is a
+            file, the port cannot be had, or the certificate is none.
         CargosightError: the desk cannot start; see there.
     """
     configure_logs(settings.log_level)
+    check_settings(settings)
     if settings.tls is not None:
         _check_certificate(settings.tls)
     with bound(settings.host, settings.port) as listening, Desk(settings) as desk:
+        for warning in desk.warnings():
+            sys.stderr.write(f"cargosight: warning: {warning}\n")
         server = Server(create_app(desk), desk, say or _write)
         server.run(sockets=[listening])
 

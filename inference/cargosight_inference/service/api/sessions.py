@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hmac import compare_digest
 from typing import Annotated, Any, cast
@@ -22,8 +22,8 @@ from cargosight_inference.service.database.engine import as_time
 from cargosight_inference.service.database.errors import DatabaseError
 from cargosight_inference.service.desk import Desk
 from cargosight_inference.service.records import accounts, scans, tokens
-from cargosight_inference.service.records.accounts import ALL_LANES, Session
-from cargosight_inference.service.records.errors import MissingRecordError
+from cargosight_inference.service.records.accounts import ALL_LANES, Account, Session
+from cargosight_inference.service.records.errors import ConflictError, MissingRecordError
 from cargosight_inference.service.records.tokens import MachineToken
 from cargosight_inference.service.settings import ServiceSettings
 
@@ -42,6 +42,7 @@ class Caller:
     Attributes:
         name: as it is recorded: an account's, or `token NAME`.
         lanes: that it may see, in the order of the settings.
+        removed_lanes: in the settings no more, whose scans it may search and look at.
         session: of a person, None of a machine.
         token: of a machine, None of a person.
     """
@@ -50,6 +51,7 @@ class Caller:
     lanes: tuple[str, ...]
     session: Session | None = None
     token: MachineToken | None = None
+    removed_lanes: tuple[str, ...] = ()
 
     @property
     def person(self) -> Session:
@@ -82,6 +84,7 @@ def admit(request: Request, permission: Permission) -> Caller:
     Raises:
         ApiError: 401 for nobody, 403 for somebody who may not.
         MissingRecordError: the lane or the scan of the address is none that it may see.
+        ConflictError: the scan is of a lane that is in the settings no more, and something is to be done with it.
         DatabaseError: the database does not answer.
     """
     desk: Desk = request.app.state.desk
@@ -92,8 +95,9 @@ def admit(request: Request, permission: Permission) -> Caller:
             caller, seen_at = _machine(connection, desk.settings, bearer, moment), moment
         else:
             caller, seen_at = _person(connection, request, desk.settings, moment)
+            caller = replace(caller, removed_lanes=_removed_lanes(desk, caller.person.account))
         _check_role(caller, permission)
-        _check_place(connection, request, caller)
+        _check_place(connection, request, caller, permission)
     if caller.session is not None and not permission.by_itself and moment - seen_at >= _NOTED_EVERY:
         with suppress(DatabaseError), desk.database.writing() as connection:
             accounts.seen(connection, caller.session.token_hash, moment)
@@ -186,7 +190,13 @@ def _check_role(caller: Caller, permission: Permission) -> None:
         raise ApiError(403, "not_allowed", f"the role {account.role} may not do this")
 
 
-def _check_place(connection: Connection, request: Request, caller: Caller) -> None:
+def _removed_lanes(desk: Desk, account: Account) -> tuple[str, ...]:
+    if account.role == "operator":
+        return ()
+    return tuple(name for name in desk.removed_lanes if account.role in ALL_LANES or name in account.lanes)
+
+
+def _check_place(connection: Connection, request: Request, caller: Caller, permission: Permission) -> None:
     """Find the lane or scan of the address; what the caller may not see is not there."""
     lane = request.path_params.get("lane")
     if lane is not None and lane not in caller.lanes:
@@ -197,8 +207,13 @@ def _check_place(connection: Connection, request: Request, caller: Caller) -> No
         except ValidationError:
             return  # no id: the route refuses it
         row = scans.get(connection, scan)
-        if row is None or row.lane not in caller.lanes:
+        if row is None or row.lane not in (*caller.lanes, *caller.removed_lanes):
             raise MissingRecordError(f"there is no scan {scan} that you may see")
+        if row.lane not in caller.lanes and not (request.method in _SAFE or permission.looks):
+            raise ConflictError(
+                "lane_removed",
+                f"the lane {row.lane} is in the settings no more; put it back to go on with its scans",
+            )
         request.state.scan = row
 
 

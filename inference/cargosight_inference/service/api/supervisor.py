@@ -32,11 +32,14 @@ _MOST_REFERRALS = 500
 
 @router.get("/scans", response_model=ScanPage)
 def search(query: Annotated[SearchQuery, Query()], desk: TheDesk, caller: TheCaller) -> dict[str, Any]:
-    """Search scans by number, class, score, time, state, decision and operator; the newest first."""
+    """Search scans by number, class, score, time, state, decision and operator; the newest first.
+
+    Those of lanes that are in the settings no more are found, too.
+    """
     with desk.database.reading() as connection:
         found, further = scans.search(
             connection,
-            lanes=lanes_of(caller, query.lane),
+            lanes=lanes_of(caller, query.lane, removed=True),
             states=[] if query.state is None else [query.state],
             number=query.number,
             label=query.label,
@@ -87,15 +90,21 @@ def tell_story(row: TheScan, desk: TheDesk) -> dict[str, Any]:
         return {"records": [record.to_dict() for record in audit.records(connection, scan=row.id)]}
 
 
-def lanes_of(caller: Caller, lane: str | None) -> tuple[str, ...]:
+def lanes_of(caller: Caller, lane: str | None, *, removed: bool = False) -> tuple[str, ...]:
     """Return the lanes that are asked for: one, or all that the caller may see.
+
+    Args:
+        caller: who asks.
+        lane: its name, None for all.
+        removed: whether also those that are in the settings no more.
 
     Raises:
         MissingRecordError: it is none that the caller may see.
     """
+    lanes = (*caller.lanes, *caller.removed_lanes) if removed else caller.lanes
     if lane is None:
-        return caller.lanes
-    if lane not in caller.lanes:
+        return lanes
+    if lane not in lanes:
         raise no_lane(lane)
     return (lane,)
 

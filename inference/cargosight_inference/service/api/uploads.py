@@ -67,7 +67,10 @@ async def upload(
     heading: _HEADING = None,
     name: _NAME = None,
 ) -> dict[str, Any]:
-    """Accept a scan; once this has answered it is not lost. The same bytes again are the scan that is there."""
+    """Accept a scan; once this has answered it is not lost. The same bytes again are the scan that is there.
+
+    That keeps its number and heading: `kept_number` says which, and where others came with it `note` says so.
+    """
     told = Arrival(
         lane=lane, name=name or NAMELESS, number=number, heading=heading, source="http", by=caller.name
     )
@@ -90,6 +93,8 @@ async def upload(
         "sha256": accepted.sha256,
         "lane": accepted.lane,
         "duplicate": accepted.duplicate,
+        "kept_number": accepted.kept_number,
+        "note": accepted.note,
     }
 
 

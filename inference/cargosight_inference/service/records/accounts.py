@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from cargosight_inference.service.database.engine import as_text
 from cargosight_inference.service.database.tables import ACCOUNT_LANES, ACCOUNTS, SESSIONS
@@ -55,11 +55,13 @@ class Session:
         account: whose it is.
         csrf: what every request that changes something has to repeat.
         token_hash: of its cookie.
+        expires_at: when it ends, however much it is used.
     """
 
     account: Account
     csrf: str
     token_hash: str
+    expires_at: str
 
 
 def ensure_administrator(connection: Connection, moment: datetime) -> str | None:
@@ -75,10 +77,13 @@ def create(
     """Make an account; return its one-time password, which has to be changed at the first sign-in.
 
     Raises:
-        ConflictError: the name is taken.
+        ConflictError: the name is taken, also in other capitals.
     """
-    if connection.execute(select(ACCOUNTS.c.id).where(ACCOUNTS.c.name == name)).first() is not None:
-        raise ConflictError("name_taken", f"there is an account {name!r} already; choose another name")
+    taken = connection.execute(
+        select(ACCOUNTS.c.name).where(func.lower(ACCOUNTS.c.name) == name.lower())
+    ).first()
+    if taken is not None:
+        raise ConflictError("name_taken", f"there is an account {taken.name!r} already; choose another name")
     password = _one_time_password()
     added = connection.execute(
         insert(ACCOUNTS)
@@ -191,9 +196,23 @@ def listed(connection: Connection) -> list[Account]:
     ]
 
 
+def typed(connection: Connection, name: str) -> str | None:
+    """Return the account that a person means who types a name in any capitals, None where there is none.
+
+    Older databases may have accounts that differ in capitals alone: of those the name has to be typed as it is.
+    """
+    if not (
+        name.isascii() and name.isprintable()
+    ):  # as none is; and no database is asked for what it cannot hold
+        return None
+    wanted = select(ACCOUNTS.c.name).where(func.lower(ACCOUNTS.c.name) == name.lower()).limit(3)
+    names = list(connection.execute(wanted).scalars())
+    return name if name in names else names[0] if len(names) == 1 else None
+
+
 def checked(connection: Connection, name: str, password: str) -> Account | None:
     """Return the account of a name and password, None where they do not fit; takes as long for an unknown name."""
-    row = connection.execute(select(ACCOUNTS).where(ACCOUNTS.c.name == name)).first()
+    row = connection.execute(select(ACCOUNTS).where(ACCOUNTS.c.name == typed(connection, name))).first()
     fits = _verify(_nobody() if row is None else row.password_hash, password[: MOST_PASSWORD + 1])
     if row is None or not fits or row.disabled:
         return None
@@ -230,7 +249,8 @@ def session(
     )
     if account.disabled:
         return None
-    return Session(account=account, csrf=row.csrf, token_hash=row.token_hash), row.seen_at
+    found = Session(account=account, csrf=row.csrf, token_hash=row.token_hash, expires_at=row.expires_at)
+    return found, row.seen_at
 
 
 def seen(connection: Connection, token_hash: str, moment: datetime) -> None:

@@ -119,17 +119,27 @@ def append(
 
 
 def records(
-    connection: Connection, *, after: int = 0, limit: int | None = None, scan: int | None = None
+    connection: Connection,
+    *,
+    after: int = 0,
+    before: int | None = None,
+    limit: int | None = None,
+    scan: int | None = None,
 ) -> Iterator[AuditRecord]:
     """Yield records by number, read as they are drawn.
 
     Args:
         connection: for reading.
         after: number of the last record that is not wanted.
+        before: only records of lower numbers, the newest first; None for all, the oldest first.
         limit: most records, None for all.
         scan: those of one scan alone.
     """
-    wanted = select(AUDIT).where(AUDIT.c.seq > after).order_by(AUDIT.c.seq)
+    wanted = select(AUDIT).where(AUDIT.c.seq > after)
+    if before is None:
+        wanted = wanted.order_by(AUDIT.c.seq)
+    else:
+        wanted = wanted.where(AUDIT.c.seq < before).order_by(AUDIT.c.seq.desc())
     if scan is not None:
         wanted = wanted.where(AUDIT.c.scan_id == scan)
     if limit is not None:
@@ -146,6 +156,20 @@ def records(
             previous=row.previous,
             hash=row.hash,
         )
+
+
+def number_of(connection: Connection, scan: int, action: str, row: int) -> int | None:
+    """Return the number of the record that tells of a row by its id, None where there is none.
+
+    Args:
+        connection: for reading.
+        scan: of the record.
+        action: of the record.
+        row: that its detail names as `id`.
+    """
+    wanted = select(AUDIT.c.seq, AUDIT.c.detail).where(AUDIT.c.scan_id == scan, AUDIT.c.action == action)
+    found = connection.execute(wanted.order_by(AUDIT.c.seq))
+    return next((each.seq for each in found if _detail(each.detail).get("id") == row), None)
 
 
 def _detail(stored: Any) -> Mapping[str, Any]:  # noqa: ANN401 - what somebody else may have put there

@@ -7,10 +7,20 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Table, select
 
-from cargosight_inference.service.database.tables import DECISIONS, INSPECTIONS, MARKS, SCANS, SECONDARY
+from cargosight_inference.service.database.tables import (
+    AUDIT,
+    DECISIONS,
+    INSPECTIONS,
+    MARKS,
+    SCANS,
+    SECONDARY,
+)
 
 DECIDING = ("decision", "undo", "confirmation", "rejection", "override")
 """Actions that are rows of decisions."""
+ANSWERS = {"confirmation": "confirms", "rejection": "rejects"}
+"""Actions of a second person, and under which key their record tells of the decision: its `id`, `seq` (number of its
+record), `action`, `decision`, `by` and `inspection`. Records of earlier versions tell nothing of it."""
 TOLD: tuple[tuple[Table, tuple[str, ...], str], ...] = (
     (SCANS, ("scan.accepted",), "scans"),
     (INSPECTIONS, ("inspection",), "inspections"),
@@ -53,7 +63,42 @@ def difference(
     if row is None:
         return "it is gone"
     differing = [name for name, value in values.items() if _value(row, name) != value]
-    return f"{', '.join(differing)} changed" if differing else None
+    if differing:
+        return f"{', '.join(differing)} changed"
+    answered = detail.get(ANSWERS.get(action, ""))
+    return None if answered is None else _answered_difference(connection, row, answered)
+
+
+def _answered_difference(connection: Connection, row: Row[Any], told: Any) -> str | None:  # noqa: ANN401 - of JSON
+    """Return in what the decision that a second person answered differs from what the record of that tells of it.
+
+    Args:
+        connection: for reading.
+        row: of the answer.
+        told: of the decision.
+    """
+    if not isinstance(told, dict):
+        return "the decision that it answers is not told"
+    before = (DECISIONS.c.scan_id == row.scan_id, DECISIONS.c.id < row.id, DECISIONS.c.decision.is_not(None))
+    made = connection.execute(
+        select(DECISIONS).where(*before).order_by(DECISIONS.c.id.desc()).limit(1)
+    ).first()
+    if made is None:
+        return "the decision that it answers is gone"
+    values = {
+        "id": made.id,
+        "action": made.kind,
+        "decision": made.decision,
+        "by": made.made_by,
+        "inspection": made.inspection_id,
+    }
+    differing = [name for name, value in values.items() if told.get(name) != value]
+    if differing:
+        return f"{', '.join(differing)} of the decision that it answers changed"
+    record = select(AUDIT.c.action, AUDIT.c.actor, AUDIT.c.scan_id).where(AUDIT.c.seq == told.get("seq"))
+    if connection.execute(record).first() != (made.kind, made.made_by, row.scan_id):
+        return f"record {told.get('seq')} does not tell of the decision that it answers"
+    return None
 
 
 def _told(action: str, detail: Mapping[str, Any]) -> tuple[Table, Any, dict[str, Any]] | None:

@@ -9,6 +9,7 @@ from cargosight_inference.service.database.engine import as_text, as_time
 from cargosight_inference.service.database.tables import DECISIONS, INSPECTIONS, SCANS
 from cargosight_inference.service.records import audit, events, inspections, scans
 from cargosight_inference.service.records.asked import Asked
+from cargosight_inference.service.records.audit_rows import ANSWERS
 from cargosight_inference.service.records.errors import ConflictError, MissingRecordError
 from cargosight_inference.service.settings import LaneSettings, SecondPerson
 
@@ -141,7 +142,7 @@ def confirm(
         raise ConflictError("second_person_needed", "the decision is yours; another person has to confirm it")
     if agree:
         state = _DECIDED[made.decision]
-        return _add(connection, row, "confirmation", state, asked, in_force="same", note=note)
+        return _add(connection, row, "confirmation", state, asked, in_force="same", note=note, answered=made)
     return _add(
         connection,
         row,
@@ -151,6 +152,7 @@ def confirm(
         in_force="none",
         note=note,
         reverses=decision,
+        answered=made,
     )
 
 
@@ -278,6 +280,7 @@ def _add(
     seconds: float | None = None,
     inspection_id: int | None = None,
     reverses: int | None = None,
+    answered: Row[Any] | None = None,
 ) -> dict[str, Any]:
     values = {
         "scan_id": row.id,
@@ -298,6 +301,8 @@ def _add(
         update(SCANS).where(SCANS.c.id == row.id).values(state=state, decision_id=now_in_force)
     )
     detail = {key: values[key] for key in ("decision", "reason", "note", "seconds", "reverses")}
+    if answered is not None:
+        detail[ANSWERS[kind]] = _told_of(connection, answered)
     audit.append(
         connection,
         actor=asked.by,
@@ -308,3 +313,15 @@ def _add(
     )
     events.append(connection, "scan.decided", row.lane, scans.summary_of(connection, row.id))
     return as_dict(connection.execute(select(DECISIONS).where(DECISIONS.c.id == made)).one())
+
+
+def _told_of(connection: Connection, made: Row[Any]) -> dict[str, Any]:
+    """Return what the audit record of a second person's answer tells of the decision that it answers."""
+    return {
+        "id": made.id,
+        "seq": audit.number_of(connection, made.scan_id, made.kind, made.id),
+        "action": made.kind,
+        "decision": made.decision,
+        "by": made.made_by,
+        "inspection": made.inspection_id,
+    }

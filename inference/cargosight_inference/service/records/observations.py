@@ -1,7 +1,7 @@
 """What people saw: marks on findings and places of a scan, and what a secondary inspection truly found."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, Table, insert, select, update
@@ -11,8 +11,11 @@ from cargosight_inference.service.database.tables import INSPECTIONS, MARKS, SCA
 from cargosight_inference.service.records import audit, events, inspections, scans
 from cargosight_inference.service.records.asked import Asked
 from cargosight_inference.service.records.errors import ConflictError, MissingRecordError
+from cargosight_models.errors import UsageError
 
 Verdict = Literal["confirmed", "rejected", "drawn"]
+UNKNOWN = "unknown"
+"""Label of a drawn place that shows none of the classes."""
 Box = tuple[float, float, float, float]
 
 
@@ -26,6 +29,7 @@ def mark(
     label: str,
     box: Box | None,
     note: str,
+    classes: Collection[str] = (),
     asked: Asked,
 ) -> dict[str, Any]:
     """Record what an operator says of a finding, or a place that the operator drew.
@@ -36,13 +40,15 @@ def mark(
         inspection: id of the inspection whose finding it is.
         finding: its place among the findings, from 0; None of a drawn one.
         verdict: `confirmed` or `rejected` of a finding, `drawn` of a place.
-        label: class; that of the finding, or the operator's word.
+        label: class; that of the finding, or of a drawn place one of the lane's, or `unknown`.
         box: x1, y1, x2, y2 in scan pixels of a drawn one.
         note: free text.
+        classes: that the lane's model finds; none where it is not known now, so that no word is refused.
         asked: by whom and when.
 
     Raises:
         MissingRecordError: there is no such scan, inspection or finding.
+        UsageError: a drawn place has a label that is none.
         ConflictError: a drawn place has no box within the scan, or a verdict on a finding names none.
     """
     row = _scan(connection, scan)
@@ -52,6 +58,10 @@ def mark(
     if verdict == "drawn":
         inspections.demand(connection, scan, inspection)
         _check_box(box, row.width, row.height)
+        if classes and label not in (*classes, UNKNOWN):
+            raise UsageError(
+                f"the label is {label!r}; expected one of {', '.join(classes)}, or {UNKNOWN} where it is none of them"
+            )
     else:
         _check_finding(connection, scan, inspection, finding)
     values = {

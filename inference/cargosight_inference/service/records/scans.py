@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, Select, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, case, exists, func, insert, select, update
 
-from cargosight_inference.service.accepting import NewScan
+from cargosight_inference.service.accepting import NewScan, Told
 from cargosight_inference.service.database.engine import Database, as_text
 from cargosight_inference.service.database.tables import DECISIONS, FINDINGS, INSPECTIONS, SCANS
 from cargosight_inference.service.records import audit, events
@@ -17,6 +17,8 @@ from cargosight_inference.service.settings import LaneSettings, ServiceSettings
 State = Literal["waiting", "undecided", "to_confirm", "cleared", "referred", "closed"]
 OPEN: tuple[State, ...] = ("undecided", "to_confirm")
 """States in which a scan needs a person at the lane."""
+WAITING: tuple[State, ...] = ("waiting", *OPEN, "referred")
+"""States in which something is still to be done with a scan."""
 
 
 class ScanRecords:
@@ -82,6 +84,22 @@ class ScanRecords:
             events.append(connection, "scan.accepted", accepted.lane, summary_of(connection, scan))
         return scan, True
 
+    def again(self, scan: int, told: Told, *, by: str) -> Told:
+        """Note that a scan came again; another number or heading stands in the audit chain, and changes nothing.
+
+        Raises:
+            DatabaseError: it was not recorded.
+        """
+        with self._database.reading() as connection:
+            row = connection.execute(select(SCANS).where(SCANS.c.id == scan)).one()
+        kept = Told(number=row.number, heading=row.heading)
+        if all(given in (None, mine) for given, mine in zip(astuple(told), astuple(kept), strict=True)):
+            return kept
+        detail = {**asdict(told), "kept_number": kept.number, "kept_heading": kept.heading}
+        with self._database.writing() as connection:
+            audit.append(connection, actor=by, action="scan.again", lane=row.lane, scan=scan, detail=detail)
+        return kept
+
 
 def _find(connection: Connection, lane: str, sha256: str) -> int | None:
     return connection.execute(
@@ -100,10 +118,20 @@ def to_inspect(connection: Connection, lanes: Collection[str], busy: Collection[
     return connection.execute(wanted.order_by(SCANS.c.priority.desc(), SCANS.c.id).limit(1)).first()
 
 
-def without_picture(connection: Connection) -> Row[Any] | None:
-    """Return the oldest scan of the highest priority whose picture was not made yet and can be."""
-    wanted = select(SCANS).where(~SCANS.c.has_picture, SCANS.c.picture_problem.is_(None))
+def without_picture(connection: Connection, lanes: Collection[str]) -> Row[Any] | None:
+    """Return the oldest scan of the highest priority in some lanes whose picture was not made yet and can be."""
+    wanted = select(SCANS).where(
+        ~SCANS.c.has_picture, SCANS.c.picture_problem.is_(None), SCANS.c.lane.in_(lanes)
+    )
     return connection.execute(wanted.order_by(SCANS.c.priority.desc(), SCANS.c.id).limit(1)).first()
+
+
+def of_other_lanes(connection: Connection, lanes: Collection[str]) -> dict[str, int]:
+    """Return how many scans wait in each lane that has scans and is none of some: for a model or for people."""
+    waits = SCANS.c.to_inspect | SCANS.c.state.in_(WAITING)
+    counted = func.coalesce(func.sum(case((waits, 1), else_=0)), 0)
+    grouped = select(SCANS.c.lane, counted).where(SCANS.c.lane.not_in(lanes)).group_by(SCANS.c.lane)
+    return {row[0]: int(row[1]) for row in connection.execute(grouped.order_by(SCANS.c.lane))}
 
 
 def note_attempt(database: Database, scan: int) -> None:

@@ -9,7 +9,16 @@ from argon2 import PasswordHasher
 
 from cargosight_inference.service.api.app import create_app
 from cargosight_inference.service.records import accounts
-from tests.made.service import MadeDesk, TestClient, client_of, made_desk, sign_in, write_template
+from tests.made.databases import KINDS, copied_database, database_url
+from tests.made.service import (
+    MadeDesk,
+    TestClient,
+    client_of,
+    fill_template,
+    made_desk,
+    sign_in,
+    write_template,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -25,10 +34,24 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_template(tmp_path_factory.mktemp("template"))
 
 
-@pytest.fixture
-def desk(tmp_path: Path, template: Path) -> Iterator[MadeDesk]:
-    with made_desk(tmp_path, template) as made:
-        yield made
+@pytest.fixture(scope="session")
+def server_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the URL of a PostgreSQL database that is copied."""
+    folder = tmp_path_factory.mktemp("server")
+    with database_url("postgresql", folder) as url:
+        fill_template(url, folder)
+        yield url
+
+
+@pytest.fixture(params=KINDS)
+def desk(request: pytest.FixtureRequest, tmp_path: Path, template: Path) -> Iterator[MadeDesk]:
+    with ExitStack() as stack:
+        changes = {}
+        if request.param != "sqlite":
+            changes["database"] = stack.enter_context(
+                copied_database(request.getfixturevalue("server_template"))
+            )
+        yield stack.enter_context(made_desk(tmp_path, template, **changes))
 
 
 @pytest.fixture

@@ -49,6 +49,7 @@ def test_an_account_is_made_changed_and_disabled(desk: MadeDesk, client: Client)
     ("body", "status"),
     [
         ({"name": "olga", "role": "operator"}, 409),
+        ({"name": "Olga", "role": "operator"}, 409),
         ({"name": "service", "role": "operator"}, 422),
         ({"name": "Folder", "role": "operator"}, 422),
         ({"name": "token belt", "role": "operator"}, 422),
@@ -141,6 +142,17 @@ def test_the_chain_is_listed_in_pages(desk: MadeDesk, client: Client) -> None:
     assert [each["scan"] for each in boss.get(f"{V1}/audit?scan={scan}").json()["records"]] == [scan, scan]
 
 
+def test_the_chain_is_listed_backwards(desk: MadeDesk, client: Client) -> None:
+    boss = client("ada")
+    scan_of(desk)
+    first = boss.get(f"{V1}/audit?before=2147483647&limit=2").json()
+    assert [each["seq"] for each in first["records"]] == [3, 2] and first["next"] == 2
+    last = boss.get(f"{V1}/audit?before=2&limit=2").json()
+    assert [each["seq"] for each in last["records"]] == [1] and last["next"] is None
+    assert [each["seq"] for each in boss.get(f"{V1}/audit?after=1&before=3").json()["records"]] == [2]
+    assert boss.get(f"{V1}/audit?before=0").status_code == 422
+
+
 def test_the_chain_is_exported_and_that_is_recorded(desk: MadeDesk, client: Client) -> None:
     boss = client("ada")
     scan_of(desk)
@@ -160,7 +172,8 @@ def test_a_scan_is_exported_with_its_whole_story(desk: MadeDesk, client: Client)
     scan = scan_of(desk, "a.png", ("dark", 0.9), picture=True, number="LH-1")
     common = {"request_id": "request-1"}
     boss.post(
-        f"{V1}/scans/{scan}/marks", json={"verdict": "drawn", "label": "gun", "box": [1, 2, 3, 4], **common}
+        f"{V1}/scans/{scan}/marks",
+        json={"verdict": "drawn", "label": "unknown", "box": [1, 2, 3, 4], **common},
     )
     boss.post(
         f"{V1}/scans/{scan}/decisions", json={"decision": "refer", "reason": "=1+1", "after": 0, **common}
@@ -187,7 +200,10 @@ def test_the_chain_is_verified(desk: MadeDesk, client: Client) -> None:
     found = boss.get(f"{V1}/audit/verification").json()
     assert (found["intact"], found["count"], found["wrong"], found["problems"]) == (True, 3, 0, [])
     with desk.database.writing() as connection:
-        connection.execute(text("DROP TRIGGER audit_is_append_only_UPDATE"))
+        trigger = (
+            "audit_is_append_only_UPDATE" if desk.database.is_sqlite else "audit_is_append_only ON audit"
+        )
+        connection.execute(text(f"DROP TRIGGER {trigger}"))
         connection.execute(text("UPDATE audit SET actor = 'eve' WHERE seq = 2"))
     found = boss.get(f"{V1}/audit/verification").json()
     assert (found["intact"], found["wrong"]) == (False, 1)
@@ -195,11 +211,19 @@ def test_the_chain_is_verified(desk: MadeDesk, client: Client) -> None:
 
 
 def test_health_says_why_it_is_not_ready(desk: MadeDesk, nobody: TestClient) -> None:
-    assert nobody.get("/health/ready").json() == {"status": "ready", "problems": []}
+    assert nobody.get("/health/ready").json() == {"status": "ready", "problems": [], "warnings": []}
+    sentence = "lane lane-1: bag.json in the watched folder belongs to no scan"
+    desk.noticed.append(sentence)
+    answer = nobody.get("/health/ready")
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"status": "ready", "problems": [], "warnings": [sentence]},
+    )
+    desk.noticed.clear()
     desk.not_ready.append("lane lane-1: the model is being loaded")
     answer = nobody.get("/health/ready")
     assert answer.status_code == 503
-    assert answer.json() == {"status": "not_ready", "problems": desk.not_ready}
+    assert answer.json() == {"status": "not_ready", "problems": desk.not_ready, "warnings": []}
     assert nobody.get("/health/live").status_code == 200
 
 

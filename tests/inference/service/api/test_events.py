@@ -4,12 +4,17 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection, HTTPResponse
 from typing import Any
 
+import anyio
 import pytest
+from sqlalchemy import update
 
 from cargosight_inference.service.api import events as api_events
+from cargosight_inference.service.database.engine import as_text
+from cargosight_inference.service.database.tables import SESSIONS
 from cargosight_inference.service.records import accounts, events
 from tests.made.service import MadeDesk, scan_of, serving, sign_in
 
@@ -44,6 +49,10 @@ class Stream:
         while "data" not in (found := self.block()):
             pass
         return int(found["id"]), found["event"], json.loads(found["data"])
+
+    def rest(self) -> Iterator[str]:
+        """Return what comes until the end, but for comments."""
+        return (line for line in self._lines if line and not line.startswith(":"))
 
     def wait_for_end(self) -> None:
         for _ in self._lines:
@@ -161,22 +170,87 @@ def test_a_quiet_stream_beats(desk: MadeDesk, monkeypatch: pytest.MonkeyPatch) -
         assert stream.block() == {"": ""}
 
 
-@pytest.mark.parametrize("how", ["signed out", "another lane", "disabled"])
-def test_a_stream_ends_with_the_right_to_it(
-    desk: MadeDesk, monkeypatch: pytest.MonkeyPatch, how: str
-) -> None:
-    monkeypatch.setattr(api_events, "HEARTBEAT_SECONDS", 0.1)
-    monkeypatch.setattr(api_events, "CHECK_SECONDS", 0.2)
+@pytest.mark.parametrize("how", ["signed out", "another lane", "disabled", "too old", "idle"])
+def test_no_event_is_sent_once_the_right_has_gone(desk: MadeDesk, how: str) -> None:
     with serving(desk) as (port, _), listening(port, sign_in(desk, "olga")) as stream:
         stream.block()
+        happen(desk, "seen")
+        assert stream.next()[1] == "seen"
         with desk.database.writing() as connection:
             if how == "signed out":
                 accounts.sign_out_everywhere(connection, accounts.named(connection, "olga").id)
             elif how == "disabled":
                 accounts.change(connection, "olga", disabled=True, by="ada")
-            else:
+            elif how == "another lane":
                 accounts.change(connection, "olga", lanes=["lane-2"], by="ada")
+            else:
+                column = "expires_at" if how == "too old" else "seen_at"
+                connection.execute(update(SESSIONS).values({column: "2020-01-01T00:00:00.000000Z"}))
+        happen(desk, "secret")
+        assert not list(stream.rest())
+
+
+def test_signing_out_ends_the_stream_at_once(desk: MadeDesk) -> None:
+    headers = sign_in(desk, "olga")
+    with serving(desk) as (port, _), listening(port, headers) as stream:
+        stream.block()
+        connection = HTTPConnection("127.0.0.1", port, timeout=LONG)
+        began = time.monotonic()
+        connection.request("POST", "/api/v1/logout", headers=headers)
+        assert connection.getresponse().status == 204
+        connection.close()
+        assert not list(stream.rest())
+        assert time.monotonic() - began < 2.0
+
+
+def test_a_stream_ends_when_its_session_does(desk: MadeDesk) -> None:
+    headers = sign_in(desk, "olga")
+    with serving(desk) as (port, _):
+        with desk.database.writing() as connection:
+            soon = as_text(datetime.now(UTC) + timedelta(seconds=1.5))
+            connection.execute(update(SESSIONS).values(expires_at=soon))
+        began = time.monotonic()
+        with listening(port, headers) as stream:
+            assert list(stream.rest())  # where it begins
+            assert time.monotonic() - began < 6.0  # at the next heartbeat, it would be 15
+
+
+def test_a_stream_is_looked_at_now_and_then_without_any_event(
+    desk: MadeDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a command at the terminal has ended the session: it can wake nobody."""
+    monkeypatch.setattr(api_events, "HEARTBEAT_SECONDS", 0.1)
+    with serving(desk) as (port, _), listening(port, sign_in(desk, "olga")) as stream:
+        stream.block()
+        with desk.database.writing() as connection:
+            accounts.sign_out_everywhere(connection, accounts.named(connection, "olga").id)
         stream.wait_for_end()
+
+
+def test_what_a_slow_client_has_not_taken_yet_is_not_sent(
+    desk: MadeDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_events, "TRUSTED_SECONDS", 0.0)
+    for number in range(5):
+        happen(desk, "event", number=number)
+    secret = sign_in(desk, "olga")["Cookie"].partition("=")[2]
+    listener = api_events._Listener(
+        desk=desk,  # type: ignore[arg-type]
+        closing=api_events.Closing(),
+        lanes=("lane-1",),
+        secret=secret,
+    )
+
+    async def taken() -> list[bytes]:
+        pieces = []
+        async for piece in api_events._stream(listener, 0, missed=False):
+            pieces.append(piece)
+            if len(pieces) == 3:
+                with desk.database.writing() as connection:
+                    accounts.sign_out_everywhere(connection, accounts.named(connection, "olga").id)
+        return pieces
+
+    assert len(anyio.run(taken)) == 3
 
 
 def test_the_service_ends_in_spite_of_open_streams(desk: MadeDesk) -> None:

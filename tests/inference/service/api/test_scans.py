@@ -73,6 +73,29 @@ def test_a_scan_with_all_that_is_known(desk: MadeDesk, client: Client) -> None:
     assert (found["decisions"], found["marks"], found["secondary"]) == ([], [], None)
 
 
+def test_what_lies_below_the_thresholds_is_told_and_counts_for_nothing(
+    desk: MadeDesk, client: Client
+) -> None:
+    below = (("blue", 0.4), ("dark", 0.1))
+    scan = scan_of(desk, "b.png", ("dark", 0.9), below=below)
+    clear = scan_of(desk, "c.png", below=below)
+    before = scan_of(desk, "d.png")
+    working = client("sam")
+    inspection = working.get(f"{V1}/scans/{scan}").json()["inspection"]
+    assert [(each["label"], each["score"]) for each in inspection["below_threshold"]] == list(below)
+    assert inspection["below_floor"] == 0.05
+    assert [each["label"] for each in inspection["findings"]] == ["dark"]
+    found = working.get(f"{V1}/scans/{clear}").json()
+    assert (found["advice"], found["reasons"], found["top"]) == ("clear", [], None)
+    assert found["inspection"]["findings"] == []
+    older = working.get(f"{V1}/scans/{before}").json()["inspection"]
+    assert (older["below_threshold"], older["below_floor"]) == (None, None)
+    listed = working.get(f"{V1}/scans?label=blue").json()["scans"]
+    assert listed == []
+    early = working.get(f"{V1}/statistics?from=2026-03-01T00:00:00Z&to=2026-03-02T00:00:00Z").json()
+    assert (early["lanes"][0]["scans"], early["lanes"][0]["alarms"]) == (3, 1)
+
+
 def test_its_pixels(desk: MadeDesk, client: Client) -> None:
     scan = scan_of(desk, picture=True, maps=True)
     working = client("olga")
@@ -154,6 +177,13 @@ def test_a_referral_without_a_reason_is_refused(desk: MadeDesk, client: Client) 
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "reason_needed")
 
 
+def test_a_reason_is_more_than_blanks(desk: MadeDesk, client: Client) -> None:
+    scan = scan_of(desk)
+    assert decide(client("olga"), scan, reason="   ").json()["error"]["code"] == "reason_needed"
+    made = decide(client("olga"), scan, reason=" in my own words ", number=2)
+    assert (made.status_code, made.json()["reason"]) == (201, "in my own words")
+
+
 def test_an_inspection_of_another_scan_is_none(desk: MadeDesk, client: Client) -> None:
     scan_of(desk, "a.png", ("dark", 0.9))
     scan = scan_of(desk, "b.png", picture=True)
@@ -220,7 +250,11 @@ def test_marks(desk: MadeDesk, client: Client) -> None:
     assert mark(4, verdict="drawn", box=[1, 2, 30.5, 40]).json()["box"] == [1, 2, 30.5, 40]
     assert mark(5, verdict="drawn", box=[1, 2, 30.5, 4000]).json()["error"]["code"] == "box_outside"
     assert mark(6, verdict="drawn", box=[1, 2, 3]).status_code == 422
-    assert len(working.get(f"{V1}/scans/{scan}").json()["marks"]) == 2
+    refused = mark(7, verdict="drawn", label="gnu", box=[1, 2, 3, 4])
+    assert refused.status_code == 422
+    assert "'gnu'; expected one of dark, blue, or unknown" in refused.json()["error"]["message"]
+    assert mark(8, verdict="drawn", label="unknown", box=[1, 2, 3, 4]).status_code == 201
+    assert len(working.get(f"{V1}/scans/{scan}").json()["marks"]) == 3
 
 
 def test_an_engineer_has_a_scan_inspected_again(desk: MadeDesk, client: Client) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from cargosight_inference.service import storage
 from cargosight_inference.service.api import forms
 from cargosight_inference.service.database.tables import SCANS
+from cargosight_inference.service.records import audit
 from cargosight_inference.service.settings import LaneSettings
 from tests.made import scans as made_scans
 from tests.made.service import MadeDesk, TestClient, client_of, made_desk, sign_in, token
@@ -54,13 +55,39 @@ def test_a_file_alone(desk: MadeDesk, scanner: TestClient, bag: bytes) -> None:
     answer = scanner.post(f"{PATH}?name=C%3A%5Cbag.png&number=LH-123&heading=4202", content=bag)
     assert answer.status_code == 201
     digest = sha256(bag).hexdigest()
-    assert answer.json() == {"id": 1, "sha256": digest, "lane": "lane-1", "duplicate": False}
+    answered = {"id": 1, "sha256": digest, "lane": "lane-1", "kept_number": None, "note": None}
+    assert answer.json() == {**answered, "duplicate": False}
     row = rows(desk)[0]
     assert (row.name, row.number, row.heading, row.received_by) == ("bag.png", "LH-123", "4202", "token belt")
     assert desk.storage.path(row.stored).read_bytes() == bag
     again = scanner.post(PATH, content=bag)
-    assert (again.status_code, again.json()["duplicate"], again.json()["id"]) == (200, True, 1)
+    assert again.status_code == 200
+    assert again.json() == {**answered, "duplicate": True, "kept_number": "LH-123"}
     assert len(rows(desk)) == 1
+
+
+def test_another_number_of_the_same_scan_is_told_and_recorded(
+    desk: MadeDesk, scanner: TestClient, bag: bytes
+) -> None:
+    scanner.post(f"{PATH}?number=LH-1", content=bag)
+    for query in ("?number=LH-1", ""):
+        assert scanner.post(PATH + query, content=bag).json()["note"] is None
+    again = scanner.post(f"{PATH}?number=LH-2&heading=4202", content=bag)
+    assert (again.status_code, again.json()["kept_number"]) == (200, "LH-1")
+    assert (
+        "it keeps the number LH-1 and not LH-2, and the heading (none) and not 4202" in again.json()["note"]
+    )
+    assert rows(desk)[0].number == "LH-1"
+    with desk.database.reading() as connection:
+        told = [each for each in audit.records(connection, scan=1) if each.action == "scan.again"]
+        assert audit.verify(connection).intact
+    assert [(each.actor, each.lane) for each in told] == [("token belt", "lane-1")]
+    assert told[0].detail == {
+        "number": "LH-2",
+        "heading": "4202",
+        "kept_number": "LH-1",
+        "kept_heading": None,
+    }
 
 
 @pytest.mark.parametrize("file_first", [True, False])

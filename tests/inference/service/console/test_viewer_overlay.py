@@ -4,6 +4,7 @@ import numpy as np
 
 from cargosight_inference.scans.scan import Scan
 from tests.made.viewer_fixtures import HEIGHT, VIEW, WIDTH
+from tests.made.viewer_page import ViewerPage
 
 
 def inspection(*findings, **more):
@@ -51,7 +52,7 @@ def test_findings_in_words_and_lines(viewer):
 
 def test_what_is_shown_of_them(viewer):
     viewer.show("wide", inspection=FOUND)
-    viewer.run("() => viewer.overlay.setMinimumScore(0.35)")
+    viewer.run("() => viewer.overlay.setThreshold(0.35)")
     assert len(labels(viewer)) == 3
     viewer.run("() => viewer.overlay.setClassVisible('handgun', false)")
     assert labels(viewer)[::-1] == ["anomaly 0.70", "knife 0.40"]
@@ -64,6 +65,41 @@ def test_what_is_shown_of_them(viewer):
     assert labels(viewer) == []
     viewer.page.keyboard.press("h")
     assert len(labels(viewer)) == 2
+
+
+def test_what_a_lower_threshold_would_give_is_dashed_and_is_no_finding(viewer):
+    rows = [
+        {"label": "knife", "kind": "item", "score": 0.15, "box": [900, 300, 1000, 360]},
+        {"label": "cash", "kind": "item", "score": 0.1, "box": [500, 500, 560, 540]},
+    ]
+    viewer.show("wide", inspection={**FOUND, "below_threshold": rows, "below_floor": 0.05})
+    assert len(labels(viewer)) == 4
+    assert viewer.events("overlay")[-1]["wouldAlarm"] == []
+    viewer.run("() => viewer.overlay.setThreshold(0.12)")
+    assert labels(viewer)[::-1][4:] == ["knife 0.15, below the threshold"]
+    state = viewer.events("overlay")[-1]
+    assert (state["shown"], state["wouldAlarm"]) == ([0, 1, 2, 3], [0])
+    dash = viewer.run(
+        "() => document.querySelector('.viewer-box[data-kind=below] rect:last-of-type')"
+        ".getAttribute('stroke-dasharray')"
+    )
+    assert dash != "none"
+    viewer.page.keyboard.press(",")
+    assert viewer.events("selected")[-1]["index"] == 3  # the last finding: what is below is passed over
+    viewer.run("() => { viewer.fit(); viewer.readPixels(0, 0, 1, 1); }")
+    left, top, right, bottom = viewer.run("viewer.places.find(({id}) => id === 'below 0').label")
+    viewer.page.mouse.click((left + right) / 2, (top + bottom) / 2)
+    assert viewer.events("selected")[-1]["index"] != 0
+    viewer.run("() => viewer.overlay.setClassVisible('knife', false)")
+    assert viewer.events("overlay")[-1]["wouldAlarm"] == []
+    viewer.run("() => { viewer.overlay.setThreshold(null); viewer.overlay.setClassVisible('knife', true); }")
+    assert len(labels(viewer)) == 4
+
+
+def test_an_inspection_from_before_there_was_that_shows_its_findings(viewer):
+    viewer.show("wide", inspection=FOUND)
+    viewer.run("() => viewer.overlay.setThreshold(0.01)")
+    assert len(labels(viewer)) == 4
 
 
 def test_findings_are_reached_by_keys_and_read_out(viewer):
@@ -111,6 +147,28 @@ def test_marks_of_operators(viewer):
         "document.querySelector('[data-kind=drawn] rect:last-of-type').getAttribute('stroke-dasharray')"
     )
     assert drawn != "none"
+
+
+def test_lines_keep_their_share_of_the_screen(browser, viewer_pictures):
+    told = {}
+    for width, height, ratio in ((1366, 768, 1), (1366, 768, 1.25), (3840, 2160, 1), (1920, 1080, 2)):
+        size = {"width": width, "height": height}
+        page = browser.new_page(viewport=size, device_scale_factor=ratio)
+        viewer = ViewerPage(page, *viewer_pictures)
+        viewer.show("wide", inspection=FOUND)
+        viewer.run("() => { viewer.startMeasuring(); viewer.readPixels(0, 0, 1, 1); }")
+        lines = viewer.run(
+            "() => ['.viewer-box rect:last-of-type', '.viewer-measure path'].map((each) => "
+            "Number(document.querySelector(each).getAttribute('stroke-width')) * devicePixelRatio)"
+        )
+        told[width, height, ratio] = [round(line, 1) for line in lines]
+        page.close()
+    assert told == {
+        (1366, 768, 1): [2, 5],
+        (1366, 768, 1.25): [3, 7.5],
+        (3840, 2160, 1): [6, 15],
+        (1920, 1080, 2): [6, 15],
+    }
 
 
 def overlap(one, other):

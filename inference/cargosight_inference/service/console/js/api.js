@@ -36,6 +36,7 @@ export class Api extends EventTarget {
   constructor() {
     super();
     this.csrf = '';
+    this.account = null;
   }
 
   /** The address of a path of the interface; `query` entries that are null or empty are left out. */
@@ -55,15 +56,26 @@ export class Api extends EventTarget {
     return this.fetch(Api.address(path), 'arrayBuffer', {cache: 'default'}, signal);
   }
 
-  /** Send JSON; a session that was renewed in another window is taken up once. */
+  /** Nobody is signed in any more. */
+  forget() {
+    this.csrf = '';
+    this.account = null;
+  }
+
+  /** Send JSON; a session that the same person has renewed in another window is taken up once. */
   async send(method, path, body = {}, signal = null, patience = PATIENCE_MS) {
     try {
       return await this.sendOnce(method, path, body, signal, patience);
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 403 || path === '/login') throw error;
-      const before = this.csrf;
-      await this.me();
-      if (this.csrf === before) throw error;
+      const {csrf, account} = this;
+      const {name} = await this.me();
+      if (account !== null && name !== account) {
+        // What one person did is never sent in another's name.
+        this.dispatchEvent(new CustomEvent('other-account', {detail: name}));
+        throw new ApiError(401, 'other_account', error.message);
+      }
+      if (this.csrf === csrf) throw error;
       return this.sendOnce(method, path, body, signal, patience);
     }
   }
@@ -88,6 +100,7 @@ export class Api extends EventTarget {
   async me() {
     const me = await this.get('/me');
     this.csrf = me.csrf;
+    this.account = me.name;
     return me;
   }
 

@@ -1,6 +1,7 @@
 /** What every page is given: the service, the texts, who is signed in; and which page is open. */
 
 import {Api} from './api.js';
+import {confirmed} from './dialogs.js';
 import {Journal} from './journal.js';
 import {Keys} from './keys.js';
 import {Notices} from './notices.js';
@@ -17,6 +18,7 @@ import {openSupervisor} from './pages/supervisor.js';
 import {Pictures} from './pictures.js';
 import {may} from './roles.js';
 import {Router} from './router.js';
+import {SessionLink} from './session_link.js';
 import {Shell} from './shell.js';
 import {Theme} from './theme.js';
 
@@ -49,12 +51,16 @@ export class App {
     this.pictures = new Pictures(this.api);
     this.keys = new Keys();
     this.me = null;
+    this.was = null;
+    this.why = null;
     this.oneTime = '';
     this.undoable = null;
     this.lanes = [];
     this.shell = new Shell(this, document.getElementById('app'));
     this.router = new Router(ROUTES, (page, parts) => this.open(page, parts));
-    this.api.addEventListener('signed-out', () => this.signedOut());
+    this.link = new SessionLink({onIn: (name) => this.othersIn(name), onOut: (name, onPurpose) => this.othersOut(name, onPurpose)});
+    this.api.addEventListener('signed-out', () => this.sessionEnded());
+    this.api.addEventListener('other-account', ({detail}) => this.othersIn(detail));
     this.api.addEventListener('password-change-needed', () => this.showPassword());
     this.keys.bind({'?': () => this.router.go('help')}, new AbortController().signal);
     window.addEventListener('beforeunload', (event) => {
@@ -71,7 +77,7 @@ export class App {
         return;
       } catch (error) {
         if (!error.passing) {
-          this.signedOut();
+          this.signedOut(null);
           return;
         }
         this.shell.waiting(this.t('start.no_service'));
@@ -83,6 +89,8 @@ export class App {
   /** A person has signed in. */
   async signedIn(me) {
     this.me = me;
+    this.was = me.name;
+    this.link.tellIn(me.name);
     if (me.must_change_password) {
       this.showPassword();
       return;
@@ -94,19 +102,49 @@ export class App {
     this.router.follow();
   }
 
-  /** The session is over; what is unsaved stays, and is sent when the person is back. */
-  signedOut() {
+  /** The service says that the session is over: the other tabs, which share it, are told. */
+  sessionEnded() {
+    if (this.me !== null) this.link.tellOut(this.me.name, false);
+    this.signedOut(this.me && this.t('sign_in.ended'));
+  }
+
+  /** Somebody is signed in in another tab: the session of a different person here is over. */
+  othersIn(name) {
+    if (this.me === null) {
+      if (name === this.was && this.page?.open === openSignIn) this.start();
+    } else if (this.me.name !== name) this.signedOut(this.t('sign_in.other_account', {name}));
+  }
+
+  /** A session is over in another tab. What is unsaved of a person who signed out on purpose is given up here as well. */
+  othersOut(name, onPurpose) {
+    if (onPurpose) this.outbox.discard(name);
+    if (this.me?.name === name) this.signedOut(this.t(onPurpose ? 'sign_in.left_elsewhere' : 'sign_in.ended'));
+  }
+
+  /**
+   * The session is over; what is unsaved stays, and is sent when the person is back.
+   * @param {string|null} why a sentence for the sign-in page.
+   */
+  signedOut(why) {
     if (this.me === null && this.shell.bare) return;
+    this.why = why;
     this.outbox.setAccount(null);
+    this.notices.clear();
+    this.api.forget();
     this.show({open: openSignIn, title: 'page.sign_in', part: '', bare: true}, []);
     this.me = null;
     this.undoable = null;
     this.pictures = new Pictures(this.api);
     this.journal.setAccount(null);
+    if (why) this.notices.announce(why);
   }
 
   /** Sign out on purpose. */
   async leave() {
+    const {name} = this.me;
+    const unsaved = this.outbox.pending.length;
+    const {t, texts} = this;
+    if (unsaved && !(await confirmed(texts, t('settings.leave'), texts.count('settings.unsaved', unsaved), t('settings.leave_anyway')))) return;
     try {
       await this.api.post('/logout');
     } catch (error) {
@@ -115,7 +153,9 @@ export class App {
         return;
       }
     }
-    this.signedOut();
+    this.outbox.discard(name);
+    this.link.tellOut(name, true);
+    this.signedOut(null);
   }
 
   showPassword() {
@@ -127,6 +167,11 @@ export class App {
   open(page, parts) {
     if (this.me === null || this.me.must_change_password) return;
     if (page.open === null || (page.right && !may(this.me, page.right))) {
+      this.router.go(this.home());
+      return;
+    }
+    if ((page.open === openLane || page.open === openScreen) && !this.lanes.some(({name}) => name === parts[0])) {
+      this.notices.show(this.t('lane.not_yours', {lane: parts[0]}), {tone: 'warn'});
       this.router.go(this.home());
       return;
     }

@@ -100,13 +100,20 @@ export class Deciding {
     this.sendMark({inspection: view.detail.inspection.id, finding: index, verdict, label: finding.label, box: null, note: ''});
   }
 
-  /** Draw what was missed: first where it is. */
+  /** Draw what was missed: first where it is. Asked for once more, the tool is put away. */
   draw() {
-    const {view, mode} = this.desk;
-    if (mode === 'idle' || !view.shown || this.asking) return;
+    const {view} = this.desk;
+    const {notices, t} = this.app;
+    if (this.asking) return;
+    if (!view.drawable) {
+      view.calm(t('finding.no_picture'));
+      return;
+    }
     view.viewer.focus();
-    view.viewer.startDrawing();
-    this.app.notices.announce(this.app.t('finding.draw_now'));
+    const drawing = view.viewer.tool === 'draw';
+    if (drawing) view.viewer.cancelTool();
+    else view.viewer.startDrawing();
+    notices.announce(t(drawing ? 'finding.draw_left' : 'finding.draw_now'));
   }
 
   /** A box was drawn in the picture: ask what it is. */

@@ -14,13 +14,26 @@ export class FindingsPanel {
     this.told = told;
     this.selected = null;
     this.inspection = null;
+    this.below = [];
     this.title = el('h3', {text: app.t('finding.title')});
     this.list = el('ul', {class: 'finding-list'});
     this.drawButton = el('button', {class: 'button', type: 'button', data: {kind: 'small'}, on: {click: () => told.onDraw()}},
       icon('pencil'), app.t('finding.draw'), el('kbd', {text: app.t('key.draw')}));
     this.drawButton.hidden = !told.onDraw;
+    this.offerDrawing(false);
+    this.drawing(false);
     this.element = el('section', {class: 'findings', aria: {label: app.t('finding.title')}},
       el('div', {class: 'findings-head'}, this.title, this.drawButton), this.list);
+  }
+
+  /** @param {boolean} there whether there is a picture to draw in. */
+  offerDrawing(there) {
+    this.drawButton.setAttribute('aria-disabled', String(!there));
+  }
+
+  /** @param {boolean} on whether a box is being drawn. */
+  drawing(on) {
+    this.drawButton.setAttribute('aria-pressed', String(on));
   }
 
   /** Show the findings of an inspection and the marks of the scan. */
@@ -33,14 +46,33 @@ export class FindingsPanel {
     const focus = this.list.contains(document.activeElement) ? document.activeElement.dataset.place : null;
     put(this.list, findings.map((finding, index) => this.item(finding, index, verdictOf(marks, inspection.id, index))),
       drawn.map((mark) => this.drawn(mark)),
-      findings.length + drawn.length === 0 && el('li', {class: 'soft nothing', text: this.app.t(inspection ? 'finding.none' : 'finding.not_yet')}));
+      findings.length + drawn.length === 0 && el('li', {class: 'soft nothing', text: this.app.t(inspection ? 'finding.none' : 'finding.not_yet')}),
+      this.belowItems());
     if (focus) this.list.querySelector(`[data-place="${focus}"]`)?.focus();
   }
 
   clear() {
     this.inspection = null;
     this.selected = null;
+    this.below = [];
     put(this.list);
+  }
+
+  /** Show what would alarm at the overlay's threshold and is no finding; the findings keep their numbers. */
+  showBelow(below) {
+    if (below.length === 0 && this.below.length === 0) return;
+    this.below = below;
+    this.list.querySelectorAll('[data-verdict="below"]').forEach((item) => item.remove());
+    this.list.append(...this.belowItems());
+  }
+
+  belowItems() {
+    const {texts, t} = this.app;
+    return this.below.map(({label, score, position}) => el('li', {class: 'finding-item', data: {verdict: 'below'}},
+      el('span', {class: 'finding'}, el('span', {class: 'finding-number', text: '–'}),
+        el('span', {class: 'finding-name'}, el('span', {text: findingWord(texts, label)}),
+          el('span', {class: 'soft small', text: [t('finding.below'), place(texts, position)].filter(Boolean).join(', ')})),
+        el('span', {class: 'finding-score', title: t('finding.score'), text: texts.score(score)}))));
   }
 
   /** Mark a finding as selected, by its place; null for none. */

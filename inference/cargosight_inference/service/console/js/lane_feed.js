@@ -23,7 +23,7 @@ export class LaneFeed {
       onEvent: (kind, data) => this.take(kind, data),
       onOpen: () => this.load(),
       onState: (connection) => told.onConnection(connection),
-      onSignedOut: () => app.signedOut(),
+      onSignedOut: () => app.sessionEnded(),
     });
   }
 

@@ -1,4 +1,4 @@
-/** Short messages: seen in a corner that covers no picture, and heard politely. */
+/** Short messages: seen in a corner that covers no picture and no list, and heard politely. */
 
 import {el} from './dom.js';
 import {icon} from './icons.js';
@@ -43,6 +43,12 @@ export class Notices {
     if (!stays) this.fade(item);
     this.announce(text);
     return close;
+  }
+
+  /** Take every message away: the next person has no use for them. */
+  clear() {
+    this.list.replaceChildren();
+    this.voice.textContent = '';
   }
 
   /** Show what a request was refused for, in the service's words where it has any. */

@@ -62,6 +62,16 @@ export class Outbox extends EventTarget {
     return this.read().filter((entry) => entry.account !== this.account).length;
   }
 
+  /** Give up what is not saved of a person who signs out: nobody finds it in this browser afterwards. */
+  discard(name) {
+    for (const entry of this.entries.filter(({account}) => account === name)) {
+      clearTimeout(entry.timer);
+      this.remove(entry);
+    }
+    this.keep(this.read().filter((entry) => entry.account !== name));
+    this.changed();
+  }
+
   /** Try again at once. */
   hurry() {
     for (const entry of this.pending) {
@@ -84,7 +94,7 @@ export class Outbox extends EventTarget {
 
   async send(entry) {
     clearTimeout(entry.timer);
-    if (entry.account !== this.account) return;
+    if (entry.account !== this.account || !this.entries.includes(entry)) return;
     entry.state = 'sending';
     entry.attempts += 1;
     this.changed();
@@ -103,6 +113,7 @@ export class Outbox extends EventTarget {
   }
 
   later(entry, error) {
+    if (!this.entries.includes(entry)) return; // it was given up meanwhile
     const wait = Math.min(FIRST_WAIT_MS * 2 ** (entry.attempts - 1), MOST_WAIT_MS);
     entry.state = 'waiting';
     entry.problem = error instanceof ApiError ? error.message : '';
@@ -133,9 +144,13 @@ export class Outbox extends EventTarget {
     const known = new Set([done, ...this.entries.map((entry) => entry.requestId)]);
     const others = this.read().filter((entry) => !known.has(entry.requestId));
     const own = this.entries.map(({requestId: id, account, path, body, scan, kind}) => ({requestId: id, account, path, body, scan, kind}));
+    this.keep([...others, ...own]);
+  }
+
+  keep(entries) {
     try {
-      if (others.length + own.length === 0) this.storage.removeItem(KEPT);
-      else this.storage.setItem(KEPT, JSON.stringify([...others, ...own]));
+      if (entries.length === 0) this.storage.removeItem(KEPT);
+      else this.storage.setItem(KEPT, JSON.stringify(entries));
     } catch {
       // Without room to keep it the entry lives as long as the page: it is sent all the same.
     }

@@ -2,6 +2,8 @@
 
 import {el, put} from './dom.js';
 import {OverlayPanel} from './overlay_panel.js';
+import {PlainPicture} from './plain_picture.js';
+import {KEYMAP} from './viewer/keymap.js';
 import {Viewer} from './viewer/viewer.js';
 import {ViewerTools} from './viewer_tools.js';
 
@@ -12,7 +14,8 @@ export class ScanView {
   /**
    * @param {object} app
    * @param {object} told `onAppeared()` when the picture, or the word that there is none, is in sight; `onDetail(detail)`;
-   *     `onSelected(index)`; `onDrawn(box)`.
+   *     `onSelected(index)`; `onDrawn(box)`, absent where nothing is drawn; `onTool(name)`; `onPicture(there)`, whether there is
+   *     a picture to draw in; `onBelow(findings)` of what would alarm at the overlay's threshold and is no finding.
    */
   constructor(app, told) {
     this.app = app;
@@ -29,10 +32,25 @@ export class ScanView {
       t: app.t,
       onEvent: (name, detail) => this.heard(name, detail),
     });
+    if (this.withoutCard) this.goPlain();
+    else if (!told.onDrawn) this.viewer.setKeys(KEYMAP.filter(({action}) => action !== 'draw'));
     this.tools = new ViewerTools(app, this.viewer);
     this.overlayPanel = new OverlayPanel(app, this.viewer);
-    this.element = el('section', {class: 'stage', aria: {label: app.t('lane.picture')}},
-      this.tools.filters, this.tools.tools, el('div', {class: 'stage-picture'}, this.host, this.message), this.tools.readout);
+    this.element = el('section', {class: 'stage', data: {card: this.plain ? 'none' : 'there'}, aria: {label: app.t('lane.picture')}},
+      this.tools.filters, this.tools.tools, el('div', {class: 'stage-picture'}, this.host, this.plain?.element, this.message), this.tools.readout);
+  }
+
+  /** Without a graphics card the service's own drawing takes the viewer's place; there is nothing for keys to act on. */
+  goPlain() {
+    this.plain = new PlainPicture(this.app, this.withoutCard, () => this.told.onAppeared?.());
+    this.plain.element.hidden = true;
+    this.host.hidden = true;
+    this.viewer.setKeys([]);
+  }
+
+  /** Whether there is a picture to draw a box in. */
+  get drawable() {
+    return this.shown !== null && !this.plain;
   }
 
   /** Show a scan in the place of the one before. */
@@ -67,10 +85,11 @@ export class ScanView {
     this.viewer.clear();
     this.tools.reset();
     this.overlayPanel.show(null);
+    this.plain?.clear();
     this.told_ = new Set();
     this.summary = null;
     this.detail = null;
-    this.shown = null;
+    this.setShown(null);
     this.say(message);
   }
 
@@ -80,9 +99,15 @@ export class ScanView {
     this.viewer.destroy();
   }
 
+  setShown(description) {
+    this.shown = description;
+    this.told.onPicture?.(this.drawable);
+  }
+
   say(message) {
     put(this.message, message);
     this.message.hidden = message.length === 0;
+    if (this.plain) this.plain.element.hidden = !this.message.hidden;
   }
 
   async loadPicture() {
@@ -101,7 +126,7 @@ export class ScanView {
     const description = await this.insist(() => this.app.pictures.description(summary.id), signal);
     if (signal.aborted || description === null) return;
     this.say([]);
-    this.shown = description;
+    this.setShown(description);
     this.viewer.show(summary.id, description);
     this.tools.reset();
     this.annotate();
@@ -123,6 +148,12 @@ export class ScanView {
     this.viewer.setInspection(this.detail.inspection);
     this.viewer.setMarks(this.detail.marks);
     this.overlayPanel.show(this.detail.inspection);
+    this.plain?.show(this.detail);
+    this.tellBelow();
+  }
+
+  tellBelow() {
+    this.told.onBelow?.(this.viewer?.overlay.wouldAlarm ?? []);
   }
 
   /** Ask until there is an answer; a refusal for good is told, and is null. */
@@ -145,9 +176,19 @@ export class ScanView {
 
   /** Tell a problem of the viewer once for each scan, however many tiles have it. */
   problem({code, message}) {
+    if (code === 'no_webgl') {
+      this.withoutCard = message; // it stands below the picture
+      return;
+    }
     if (this.told_?.has(code)) return;
     this.told_?.add(code);
     this.app.notices.show(message, {tone: 'warn'});
+  }
+
+  /** Say why a key does nothing, in the place of what was said of the one before. */
+  calm(message) {
+    this.calmed?.();
+    this.calmed = this.app.notices.show(message);
   }
 
   heard(name, detail) {
@@ -158,8 +199,12 @@ export class ScanView {
     } else if (name === 'selected') {
       if (detail.text) this.app.notices.announce(detail.text);
       this.told.onSelected?.(detail.index);
-    } else if (name === 'overlay') this.overlayPanel?.update(detail);
-    else if (name === 'drawn') this.told.onDrawn?.(detail.box);
+    } else if (name === 'tool') this.told.onTool?.(detail.name);
+    else if (name === 'unavailable') this.calm(detail.message);
+    else if (name === 'overlay') {
+      this.overlayPanel?.update(detail);
+      this.tellBelow();
+    } else if (name === 'drawn') this.told.onDrawn?.(detail.box);
     else if (name === 'problem') this.problem(detail);
   }
 }

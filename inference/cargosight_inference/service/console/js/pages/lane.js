@@ -55,7 +55,10 @@ class LaneDesk {
       onAppeared: () => this.appeared(),
       onDetail: (detail) => this.takeDetail(detail),
       onSelected: (index) => this.findings.select(index),
-      onDrawn: (box) => deciding.drawn(box),
+      onBelow: (below) => this.findings?.showBelow(below),
+      onDrawn: this.decides ? (box) => deciding.drawn(box) : null,
+      onTool: (name) => this.findings.drawing(name === 'draw'),
+      onPicture: (there) => this.findings.offerDrawing(there),
     });
     this.thumbnails = new Thumbnails(app.pictures);
     this.status = new LaneStatus(app.texts);
@@ -86,7 +89,7 @@ class LaneDesk {
       if (this.findings.selected !== null) deciding.mark(this.findings.selected, word);
     };
     const keys = this.decides ? {
-      c: act('clear'), r: act('refer'), u: act('undo'), v: act('agree'), d: act('disagree'), k: verdict('confirmed'), n: verdict('rejected'),
+      c: act('clear'), r: act('refer'), u: act('undo'), v: act('agree'), d: act('disagree'), k: verdict('confirmed'), n: verdict('rejected'), b: act('draw'),
     } : {};
     this.app.keys.bind({...keys, g: () => this.goOn(null, true)}, signal);
   }

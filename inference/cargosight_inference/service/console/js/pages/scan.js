@@ -17,7 +17,7 @@ export function openScan(app, host, [id], signal) {
   const verdict = (word) => () => {
     if (findings.selected !== null) deciding.mark(findings.selected, word);
   };
-  if (page.decides) app.keys.bind({k: verdict('confirmed'), n: verdict('rejected')}, signal);
+  if (page.decides) app.keys.bind({k: verdict('confirmed'), n: verdict('rejected'), b: () => deciding.draw()}, signal);
   page.start(signal);
   return () => page.stop();
 }
@@ -30,7 +30,10 @@ class ScanPage {
     this.view = new ScanView(app, {
       onDetail: (detail) => this.show(detail),
       onSelected: (index) => this.findings.select(index),
-      onDrawn: (box) => this.deciding.drawn(box),
+      onBelow: (below) => this.findings?.showBelow(below),
+      onDrawn: this.decides ? (box) => this.deciding.drawn(box) : null,
+      onTool: (name) => this.findings.drawing(name === 'draw'),
+      onPicture: (there) => this.findings.offerDrawing(there),
     });
     this.head = new ScanHead(app);
     this.findings = new FindingsPanel(app, {

@@ -14,7 +14,7 @@ export function openSignIn(app, host, _parts, signal) {
   const form = new CardForm(app, host, {
     title: t('sign_in.title'), sendText: t('sign_in.send'),
     fields: [field(t('sign_in.name'), name), field(t('sign_in.password'), password)],
-    hint: app.outbox.ofOthers ? app.texts.count('sign_in.unsaved', app.outbox.ofOthers) : null,
+    hints: [app.why, app.outbox.ofOthers ? app.texts.count('sign_in.unsaved', app.outbox.ofOthers) : null],
   });
   form.onSend(async () => {
     if (!name.value || !password.value) return form.complain(t('sign_in.missing'), name.value ? password : name);
@@ -42,7 +42,7 @@ export function openPassword(app, host, _parts, signal) {
   const again = el('input', {type: 'password', name: 'again', autocomplete: 'new-password'});
   const form = new CardForm(app, host, {
     title: t(forced ? 'password.title_forced' : 'page.password'), sendText: t('password.send'),
-    hint: forced ? t('password.why') : null,
+    hints: [forced ? t('password.why') : null],
     fields: [
       !known && field(t('password.current'), current),
       field(t('password.new'), fresh, t('password.rule', {least: LEAST_PASSWORD})),
@@ -67,13 +67,13 @@ export function openPassword(app, host, _parts, signal) {
 
 /** A form in a card of its own, in the middle of the page. */
 class CardForm {
-  constructor(app, host, {title, hint, fields, sendText}) {
+  constructor(app, host, {title, hints, fields, sendText}) {
     host.className = 'sign-in';
     this.error = el('p', {class: 'error', role: 'alert'});
     this.button = el('button', {class: 'button', type: 'submit', data: {tone: 'accent'}, text: sendText});
     this.form = el('form', {class: 'card fields', novalidate: true},
       el('p', {class: 'card-brand'}, el('img', {src: 'favicon.svg', alt: '', width: 40, height: 40}), el('span', {text: 'cargosight'})),
-      el('h1', {text: title}), hint && el('p', {class: 'box'}, icon('info'), el('span', {text: hint})), fields, this.error, this.button);
+      el('h1', {text: title}), hints.filter(Boolean).map((hint) => el('p', {class: 'box', role: 'status'}, icon('info'), el('span', {text: hint}))), fields, this.error, this.button);
     host.append(this.form);
   }
 

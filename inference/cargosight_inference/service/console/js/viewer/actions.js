@@ -11,18 +11,21 @@ const WIDTH_STEP = 1.1;
  * Return what keymap.js names.
  * @param {import('./viewer.js').Viewer} viewer
  * @param {import('./filterbank.js').FilterBank} bank
+ * @param {(key: string, params?: object) => void} tell   says why a key does nothing
  * @returns {{act: (action: string) => boolean, holdable: (binding: import('./keymap.js').KeyBinding) =>
  *     import('./keyboard.js').Holdable}} act returns false where there is nothing to do
  */
-export function actionsOf(viewer, bank) {
+export function actionsOf(viewer, bank, tell) {
   const level = (by) => viewer.setWindow({level: viewer.window.level + by});
   const width = (by) => viewer.setWindow({width: viewer.window.width * by});
   const {overlay} = viewer;
+  const map = (name, lacking, toggle) => (
+    overlay.hasMap(name) ? toggle() : tell(bank.hasPicture ? lacking : 'viewer.without.picture'));
   const toggled = (tool, start) => (viewer.tool === tool ? viewer.cancelTool() : start());
   const actions = {
     reset: () => viewer.resetFilters(),
-    heat: () => overlay.setHeat(!overlay.state.heat),
-    opaque: () => overlay.setOpaque(!overlay.state.opaque),
+    heat: () => map('anomaly', 'viewer.without.heat', () => overlay.setHeat(!overlay.state.heat)),
+    opaque: () => map('opaque', 'viewer.without.opaque', () => overlay.setOpaque(!overlay.state.opaque)),
     nextFinding: () => overlay.next(),
     previousFinding: () => overlay.previous(),
     fit: () => viewer.fit(),
@@ -54,15 +57,16 @@ export function actionsOf(viewer, bank) {
       return action in actions;
     },
     holdable({action, argument}) {
-      return action === 'filter' ? filterOf(viewer, bank, argument) : hidingOf(overlay);
+      return action === 'filter' ? filterOf(bank, argument, tell) : hidingOf(overlay);
     },
   };
 }
 
-function filterOf(viewer, bank, name) {
+function filterOf(bank, name, tell) {
   const state = () => bank.states.find((filter) => filter.name === name);
   return {
     available: () => state()?.available ?? false,
+    lacking: () => (bank.hasPicture ? tell('viewer.without.energies', {text: state().text}) : tell('viewer.without.picture')),
     isLatched: () => state().latched,
     hold: () => bank.hold(name),
     release: () => bank.release(name),
@@ -73,6 +77,7 @@ function filterOf(viewer, bank, name) {
 function hidingOf(overlay) {
   return {
     available: () => true,
+    lacking: () => {},
     isLatched: () => overlay.state.latched,
     hold: () => overlay.hold(),
     release: () => overlay.release(),

@@ -20,7 +20,7 @@ const MOST_LABELS = 40; // hundreds of names would hide the load
  * @property {number|null} index    of the finding
  * @property {import('./types.js').Box} box
  * @property {string} text
- * @property {string} kind          of a finding, or `drawn`
+ * @property {string} kind          of a finding, `drawn`, or `below` of what is below the thresholds
  * @property {number[]} colour
  * @property {'confirmed'|'rejected'|null} verdict
  * @property {boolean} selected
@@ -34,7 +34,7 @@ export class BoxLayer {
     this._labels = shape('g');
     group.append(this._lines, this._labels);
     this._drawn = [];
-    this._lettering = {size: 13, unit: 1, measure: () => 0};
+    this._lettering = {size: 13, unit: 1, stroke: 1, measure: () => 0};
   }
 
   /** @param {import('./shapes.js').Lettering} lettering */
@@ -61,13 +61,13 @@ export class BoxLayer {
    * @param {{width: number, height: number}} view
    */
   place(matrix, view) {
-    const {unit} = this._lettering;
+    const {stroke} = this._lettering;
     const area = [GAP, GAP, view.width - GAP, view.height - GAP];
     // Lines lie outside of the item, so that nothing of it is covered.
-    const outlines = this._drawn.map(({item, line}) => grown(boxAfter(matrix, item.box), line / 2 + CASING * unit));
+    const outlines = this._drawn.map(({item, line}) => grown(boxAfter(matrix, item.box), line / 2 + CASING * stroke));
     this._drawn.forEach((drawn, index) => placeBox(drawn, outlines[index]));
     const wanted = this._drawn.slice(0, MOST_LABELS).map(({width, height, slot, line}, index) => (
-      {box: grown(outlines[index], line / 2 + 2 * CASING * unit), width, height, slot}));
+      {box: grown(outlines[index], line / 2 + 2 * CASING * stroke), width, height, slot}));
     const places = placeLabels(wanted, outlines.slice(MOST_LABELS), area, GAP / 2);
     this._drawn.forEach((drawn, index) => {
       const place = places[index] ?? null;
@@ -83,10 +83,10 @@ export class BoxLayer {
   }
 
   _made(item, slot) {
-    const {size, unit, measure} = this._lettering;
-    const line = unit * (item.selected ? SELECTED_LINE : LINE);
+    const {size, unit, stroke, measure} = this._lettering;
+    const line = stroke * (item.selected ? SELECTED_LINE : LINE);
     const width = Math.ceil(measure(item.text) + 2 * PADDING * unit);
-    return {...makeNodes(item, line, unit), item, line, slot, width, height: Math.round(1.55 * size)};
+    return {...makeNodes(item, line, stroke), item, line, slot, width, height: Math.round(1.55 * size)};
   }
 }
 
@@ -94,25 +94,25 @@ function grown([x1, y1, x2, y2], out) {
   return [x1 - out, y1 - out, x2 + out, y2 + out];
 }
 
-function makeNodes(item, width, unit) {
+function makeNodes(item, width, thicker) {
   const colour = inWords(item.colour);
   const faded = item.verdict === 'rejected' && !item.selected ? 0.55 : 1;
   const data = item.index === null ? {} : {'data-index': item.index};
   const casing = {fill: 'none', 'stroke-linejoin': 'round'};
   const frames = [
-    shape('rect', {...casing, stroke: '#fff', 'stroke-width': width + 4 * CASING * unit, 'stroke-opacity': 0.8}),
-    shape('rect', {...casing, stroke: '#000', 'stroke-width': width + 2 * CASING * unit}),
+    shape('rect', {...casing, stroke: '#fff', 'stroke-width': width + 4 * CASING * thicker, 'stroke-opacity': 0.8}),
+    shape('rect', {...casing, stroke: '#000', 'stroke-width': width + 2 * CASING * thicker}),
     shape('rect', {...casing, stroke: colour, 'stroke-width': width, 'stroke-dasharray': dashesOf(item.kind, width)}),
   ];
   const leader = ['#fff', '#000', colour].map((stroke, depth) => (
-    shape('line', {stroke, 'stroke-width': unit * (1.5 + 1.5 * (2 - depth))})));
+    shape('line', {stroke, 'stroke-width': thicker * (1.5 + 1.5 * (2 - depth))})));
   const ink = inkOn(item.colour);
   const ground = [
     shape('rect', {fill: '#fff', rx: 2}), shape('rect', {fill: '#000', rx: 2}), shape('rect', {fill: colour, rx: 1}),
   ];
   const text = shape('text', {fill: ink});
   text.textContent = item.text;
-  const strike = shape('line', {stroke: ink, 'stroke-width': 1.5 * unit});
+  const strike = shape('line', {stroke: ink, 'stroke-width': 1.5 * thicker});
   show(strike, item.verdict === 'rejected');
   const box = shape('g', {class: 'viewer-box', opacity: faded, 'data-kind': item.kind, ...data}, [...leader, ...frames]);
   const label = shape('g', {class: 'viewer-label', opacity: Math.max(faded, 0.8), ...data}, [...ground, text, strike]);

@@ -40,6 +40,11 @@ export class FilterBank {
     this._description = description;
   }
 
+  /** Whether there is a picture to be filtered. */
+  get hasPicture() {
+    return this._description !== null;
+  }
+
   /** @returns {FilterState[]} every filter, in the order in which they are offered */
   get states() {
     return FILTERS.map(({name, text, group}) => {

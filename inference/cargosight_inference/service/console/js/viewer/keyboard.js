@@ -9,6 +9,7 @@ const DOUBLE_TAP_MS = 350;
 /**
  * @typedef {object} Holdable       Something that is on while a key is held.
  * @property {() => boolean} available
+ * @property {() => void} lacking      say why it is not available
  * @property {() => boolean} isLatched
  * @property {() => void} hold
  * @property {() => void} release
@@ -59,7 +60,8 @@ export class Keyboard {
       return;
     }
     const onPicture = isOnPicture(this._host, event.target);
-    if ((onPicture && this._first(event)) || this._perform(event, onPicture)) {
+    const reaches = onPicture || (event.key !== 'Enter' && isWithoutArrows(event.target)); // Enter is the button's own
+    if ((reaches && this._first(event)) || this._perform(event, reaches)) {
       event.preventDefault();
     }
   }
@@ -69,8 +71,9 @@ export class Keyboard {
     this._held.delete(event.code);
   }
 
-  _perform(event, onPicture) {
-    const bindings = bindingsOf(this.keymap, event).filter(({scope}) => scope === 'page' || onPicture);
+  _perform(event, reaches) {
+    const bindings = bindingsOf(this.keymap, event).filter(({scope}) => scope === 'page' || reaches);
+    let missing = null;
     for (const binding of bindings) {
       if (binding.mode === 'hold') {
         const holdable = this._holdable(binding);
@@ -78,13 +81,17 @@ export class Keyboard {
           this._hold(event, binding, holdable);
           return true;
         }
+        missing ??= holdable;
       } else if (event.repeat && binding.mode !== 'repeat') {
         return true;
       } else if (this._act(binding.action)) {
         return true;
       }
     }
-    return false;
+    if (!event.repeat) {
+      missing?.lacking();
+    }
+    return missing !== null;
   }
 
   _hold(event, binding, holdable) {
@@ -123,5 +130,10 @@ function isBehindDialog(host) {
 }
 
 function isOnPicture(host, target) {
-  return !(target instanceof Element) || host.contains(target) || [document.body, document.documentElement].includes(target);
+  return !(target instanceof Element) || host.contains(target) || target.matches('html, body, main, h1, h2, h3');
+}
+
+/** Whether an element has no use for arrow keys: what is pressed or followed, but for toolbars, where they move the focus. */
+function isWithoutArrows(target) {
+  return target.matches('a, button, summary') && target.closest('[role="toolbar"]') === null;
 }

@@ -15,8 +15,8 @@
  * @property {string} [argument]    of the action: the name of a filter
  * @property {'hold'|'press'|'repeat'} mode   hold: while it is held, and a double tap or Shift latches it; repeat: again
  *     and again
- * @property {'page'|'viewer'} scope   page: wherever the focus is, but where text is typed; viewer: only with the focus on
- *     the picture or nowhere
+ * @property {'page'|'viewer'} scope   page: wherever the focus is, but where text is typed; viewer: not in controls that
+ *     use the arrow keys themselves either
  * @property {string} text          message key of what it does
  */
 

@@ -14,10 +14,11 @@ const MAP_STRENGTH = {opaque: 0.9, material: 0.45};
  * @property {number} opacity       of the heat at its fullest, 0 to 1
  * @property {boolean} opaque
  * @property {boolean} material
- * @property {number} minimumScore
+ * @property {number|null} threshold   one for all classes in the place of the inspection's, null for those
  * @property {string[]} hiddenClasses
  * @property {number|null} selected index of a finding
  * @property {number[]} shown       indices of the findings that are shown
+ * @property {number[]} wouldAlarm  indices of what lies below the inspection's thresholds, and not below this one
  */
 
 /** The overlay of one viewer; its changes are told to the viewer, which draws. */
@@ -33,7 +34,7 @@ export class Overlay {
     Object.assign(this, {_t: t, _changed: changed, _selectedEvent: selected, _mapWanted: mapWanted});
     this._shows = {visible: true, held: false, heat: false, opaque: true, material: false};
     this._opacity = 0.5;
-    this._minimumScore = 0;
+    this._threshold = null;
     this._hiddenClasses = new Set();
     this.clear();
   }
@@ -75,13 +76,18 @@ export class Overlay {
     this._changed();
   }
 
+  /** @param {string} name of a map. @returns {boolean} whether the inspection has it */
+  hasMap(name) {
+    return Boolean(this._inspection?.maps?.[name]);
+  }
+
   /** @returns {OverlayState} */
   get state() {
     const {visible, held, heat, opaque, material} = this._shows;
     return {
       visible: visible && !held, latched: !visible, heat, opaque, material, opacity: this._opacity,
-      minimumScore: this._minimumScore, hiddenClasses: [...this._hiddenClasses], selected: this._selected,
-      shown: this._shownIndices(),
+      threshold: this._threshold, hiddenClasses: [...this._hiddenClasses], selected: this._selected,
+      shown: this._shownIndices(), wouldAlarm: this._belowIndices(),
     };
   }
 
@@ -128,10 +134,19 @@ export class Overlay {
     this._changed();
   }
 
-  /** @param {number} score findings below are hidden, 0 to 1 */
-  setMinimumScore(score) {
-    this._minimumScore = score;
+  /**
+   * Show which alarms one threshold would give: findings below it are hidden, and what the inspection's thresholds kept
+   * out appears, as no finding.
+   * @param {number|null} score compared with every score whatever its class, 0 to 1; null for what the inspection found
+   */
+  setThreshold(score) {
+    this._threshold = score;
     this._changed();
+  }
+
+  /** @returns {import('./types.js').Finding[]} what would alarm at the threshold, and did not, by falling score */
+  get wouldAlarm() {
+    return this._belowIndices().map((index) => this._inspection.below_threshold[index]);
   }
 
   /**
@@ -184,6 +199,7 @@ export class Overlay {
         items.push({id: `mark ${number}`, index: null, box, text, kind: 'drawn', colour, verdict: null, selected: false});
       }
     });
+    items.push(...this._belowIndices().map((index) => this._belowItem(index, classes)));
     return items;
   }
 
@@ -214,6 +230,15 @@ export class Overlay {
     };
   }
 
+  /** No finding: it cannot be selected, confirmed or rejected. */
+  _belowItem(index, classes) {
+    const {label, score, box} = this._inspection.below_threshold[index];
+    return {
+      id: `below ${index}`, index: null, box, kind: 'below', verdict: null, colour: colourOf('below', label, classes),
+      text: this._t('viewer.finding.below', {label: named(label), score: written(score)}), selected: false,
+    };
+  }
+
   /** The last word of an operator on a finding. */
   _verdictOf(index) {
     const marks = this._marks.filter((mark) => mark.finding === index && mark.inspection === this._inspection.id);
@@ -222,9 +247,17 @@ export class Overlay {
   }
 
   _shownIndices() {
+    return this._reaching(this._inspection?.findings, this._threshold ?? 0);
+  }
+
+  _belowIndices() {
+    return this._threshold === null ? [] : this._reaching(this._inspection?.below_threshold, this._threshold);
+  }
+
+  _reaching(findings, threshold) {
     const indices = [];
-    (this._inspection?.findings ?? []).forEach(({label, score}, index) => {
-      if (score >= this._minimumScore && !this._hiddenClasses.has(label)) {
+    (findings ?? []).forEach(({label, score}, index) => {
+      if (score >= threshold && !this._hiddenClasses.has(label)) {
         indices.push(index);
       }
     });

@@ -16,8 +16,8 @@ const WHITE = [255, 255, 255];
 const KIND_COLOURS = {anomaly: WHITE, dense: [165, 165, 165], declared: WHITE};
 const INK_LIMIT = 105; // luminance from which black is read better than white
 
-/** Dashes by kind, in line widths; what an operator drew is dashed, too, and says so in its label. */
-const DASHES = {item: null, anomaly: [1, 1.5], dense: [7, 2], declared: [7, 2, 1, 2], drawn: [3.5, 2]};
+/** Dashes by kind, in line widths; what an operator drew, and what is below the thresholds, say so in their labels, too. */
+const DASHES = {item: null, anomaly: [1, 1.5], dense: [7, 2], declared: [7, 2, 1, 2], drawn: [3.5, 2], below: [4, 4]};
 
 /**
  * Return the colour of a finding.

@@ -44,7 +44,7 @@ export class Renderer {
     const wishes = {alpha: true, antialias: false, depth: false, stencil: false, preserveDrawingBuffer: false};
     const gl = canvas.getContext('webgl2', wishes);
     if (gl === null) {
-      throw new Error('no WebGL2');
+      throw new Error('no context');
     }
     this._gl = gl;
     this._canvas = canvas;

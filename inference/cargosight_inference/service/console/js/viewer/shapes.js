@@ -58,11 +58,14 @@ export function rectangle([x1, y1, x2, y2], out = 0) {
 /**
  * @typedef {object} Lettering
  * @property {number} size          CSS pixels of a letter's height
- * @property {number} unit          by how much lines are wider than on a small screen
+ * @property {number} unit          by how much spaces are wider than on a small screen
+ * @property {number} stroke        by how much lines are thicker than on a small screen
  * @property {(text: string) => number} measure   width of a text in CSS pixels
  */
 
 const SMALL = 12.5; // CSS pixels of letters on the smallest screen
+const SMALL_SCREEN = [1366, 768]; // CSS pixels
+const LINE = 2; // CSS pixels of a box's line there
 
 /**
  * Return the letters that the style sheet gives an element.
@@ -74,5 +77,16 @@ export function letteringOf(element) {
   const pen = document.createElement('canvas').getContext('2d');
   pen.font = `${fontWeight} ${fontSize} ${fontFamily}`;
   const size = parseFloat(fontSize) || SMALL; // none while it is in no page
-  return {size, unit: Math.max(1, size / SMALL), measure: (text) => pen.measureText(text).width};
+  return {size, unit: Math.max(1, size / SMALL), stroke: strokeOf(window), measure: (text) => pen.measureText(text).width};
+}
+
+/**
+ * Return by how much lines are thicker than on a small screen: they keep their share of the screen, of which letters are
+ * given less, and a box's line is whole pixels of the screen.
+ * @param {{innerWidth: number, innerHeight: number, devicePixelRatio: number}} screen
+ * @returns {number} 1 or more, but for rounding
+ */
+export function strokeOf({innerWidth, innerHeight, devicePixelRatio: ratio}) {
+  const share = Math.max(1, Math.min(innerWidth / SMALL_SCREEN[0], innerHeight / SMALL_SCREEN[1]));
+  return Math.round(LINE * share * ratio) / (LINE * ratio);
 }

@@ -7,6 +7,7 @@ import {shape, show} from './shapes.js';
 const LOUPE_SHARE = 0.36; // of the shorter side of the view
 const LOUPE_LEAST = 140; // CSS pixels across
 const LOUPE_MOST = 340;
+const RING = [['#000', 7], ['#fff', 4], ['#000', 1]];
 
 let made = 0; // masks are named within the whole document
 
@@ -32,7 +33,7 @@ export class Stage {
     const everything = {x: 0, y: 0, width: '100%', height: '100%'};
     this.boxes = shape('g');
     this.tools = shape('g');
-    this._ring = shape('g', {class: 'viewer-loupe'}, [['#000', 7], ['#fff', 4], ['#000', 1]].map(([stroke, width]) => (
+    this._ring = shape('g', {class: 'viewer-loupe'}, RING.map(([stroke, width]) => (
       shape('circle', {fill: 'none', stroke, 'stroke-width': width}))));
     const cover = shape('mask', {id: mask, maskUnits: 'userSpaceOnUse', ...everything}, [
       shape('rect', {...everything, fill: '#fff'}), this._hole,
@@ -86,6 +87,11 @@ export class Stage {
       each.setAttribute('cy', circle.y);
       each.setAttribute('r', circle.radius);
     });
+  }
+
+  /** @param {import('./shapes.js').Lettering} lettering */
+  setLettering({stroke}) {
+    RING.forEach(([, width], depth) => this._ring.children[depth].setAttribute('stroke-width', width * stroke));
   }
 
   /** @param {string|null} text why there is no picture */

@@ -9,6 +9,7 @@ import {assign, rectangle, shape, show} from './shapes.js';
 const LEAST_SIDE = 2; // image pixels of a drawn box
 const STEP = 10; // CSS pixels of an arrow key; one with Shift
 const MOVES = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]};
+const DASHES = [7, 4];
 const CASINGS = [['#fff', 5], ['#000', 3.5], ['#fff', 1.5]];
 
 /**
@@ -34,13 +35,17 @@ export class Tools {
     this._end = null;
     this._measured = null; // the last measurement, which stays to be read
     this._cursor = null; // screen coordinates, where arrow keys moved it
-    this._lettering = {size: 13, unit: 1, measure: () => 0};
+    this._lettering = {size: 13, unit: 1, stroke: 1, measure: () => 0};
     this._make(group);
   }
 
   /** @param {import('./shapes.js').Lettering} lettering */
   setLettering(lettering) {
     this._lettering = lettering;
+    for (const {children} of [this._line, this._preview]) {
+      CASINGS.forEach(([, width], depth) => assign(children[depth], {'stroke-width': width * lettering.stroke}));
+    }
+    assign(this._preview.lastElementChild, {'stroke-dasharray': DASHES.map((dash) => dash * lettering.stroke).join(' ')});
   }
 
   /**
@@ -134,7 +139,7 @@ export class Tools {
     show(this._preview, ends !== null && !isMeasuring);
     show(this._cross, this._cursor !== null);
     if (this._cursor !== null) {
-      assign(this._cross, {transform: `translate(${this._cursor.x} ${this._cursor.y})`});
+      assign(this._cross, {transform: `translate(${this._cursor.x} ${this._cursor.y}) scale(${this._lettering.stroke})`});
     }
     if (ends === null) {
       return;
@@ -155,7 +160,7 @@ export class Tools {
     this._line = shape('g', {class: 'viewer-measure'}, [...CASINGS.map(([colour, width]) => path(colour, width)),
       this._plate, this._caption]);
     this._preview = shape('g', {class: 'viewer-preview'}, CASINGS.map(([stroke, width], depth) => (
-      shape('rect', {stroke, 'stroke-width': width, fill: 'none', 'stroke-dasharray': depth === 2 ? '7 4' : 'none'}))));
+      shape('rect', {stroke, 'stroke-width': width, fill: 'none', 'stroke-dasharray': depth === 2 ? DASHES.join(' ') : 'none'}))));
     this._cross = shape('g', {class: 'viewer-cross'}, CASINGS.map(([stroke, width]) => (
       shape('path', {stroke, 'stroke-width': width, d: 'M-14 0H-4M4 0H14M0 -14V-4M0 4V14'}))));
     [this._line, this._preview, this._cross].forEach((each) => show(each, false));
@@ -164,7 +169,8 @@ export class Tools {
 
   _placeLine(a, b, from, to) {
     const length = Math.hypot(b.x - a.x, b.y - a.y) || 1;
-    const tick = {x: (-6 * (b.y - a.y)) / length, y: (6 * (b.x - a.x)) / length};
+    const half = 6 * this._lettering.stroke;
+    const tick = {x: (-half * (b.y - a.y)) / length, y: (half * (b.x - a.x)) / length};
     const across = (end) => `M${end.x - tick.x} ${end.y - tick.y}L${end.x + tick.x} ${end.y + tick.y}`;
     const d = `M${a.x} ${a.y}L${b.x} ${b.y}${across(a)}${across(b)}`;
     [...this._line.children].slice(0, CASINGS.length).forEach((child) => assign(child, {d}));

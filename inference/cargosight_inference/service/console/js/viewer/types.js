@@ -32,6 +32,8 @@
  * @typedef {object} Inspection     The Inspection of the API; only what the viewer reads is named.
  * @property {number|string} id
  * @property {Finding[]} findings   by falling score
+ * @property {Finding[]|null} [below_threshold]   that a lower threshold would give, by falling score; null where not kept
+ * @property {number|null} [below_floor]   score from which on all of them are there
  * @property {Object<string, number>} thresholds   by class, in the order of the model's classes
  * @property {Box[]} opaque_regions
  * @property {Box|null} cargo_box

@@ -14,6 +14,7 @@
  *   overlay   the state of the overlay
  *   tool      {name}                 draw, measure, or null
  *   loupe     {on}
+ *   unavailable {message}            why a key does nothing on this picture
  *   problem   {code, message}        code no_webgl, context_lost, tile or map
  *   restored  {}                     after context_lost
  */
@@ -283,7 +284,8 @@ export class Viewer {
   }
 
   _listen(keyTarget) {
-    const {act, holdable} = actionsOf(this, this._bank);
+    const {act, holdable} = actionsOf(this, this._bank, (key, {text = ''} = {}) => (
+      this._onEvent('unavailable', {message: this._t(key, {filter: text && this._t(text)})})));
     this._keyboard = new Keyboard({
       host: this._stage.root, target: keyTarget, act, holdable,
       first: (event) => this._toolKey(event),
@@ -320,8 +322,7 @@ export class Viewer {
     this.camera.setView(width, height, ratio);
     const lettering = letteringOf(this._stage.svg);
     this._unit = lettering.unit;
-    this._boxes.setLettering(lettering);
-    this._tools.setLettering(lettering);
+    [this._boxes, this._tools, this._stage].forEach((each) => each.setLettering(lettering));
     this._drawFrame(); // at once: a canvas that was resized is empty
   }
 

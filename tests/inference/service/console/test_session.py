@@ -1,0 +1,130 @@
+"""One browser, one session: what one tab does with it reaches the others."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.made import scans
+from tests.made.browser import browser
+from tests.made.console_pages import Opener, desks, opened, service, shows, sign_in
+from tests.made.fake_service import FakeService
+
+pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: no page is tested")
+from playwright.sync_api import Page, expect
+
+__all__ = ["browser", "desks", "opened", "service"]
+
+PICTURE = scans.scan("transmission")
+KEPT = "localStorage.getItem('cargosight-outbox')"
+
+
+def until(what: Callable[[], object], seconds: float = 8.0) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def leave(page: Page) -> None:
+    page.locator(".bar > .button[data-kind=quiet]").click()
+    page.get_by_role("button", name="Sign out").click()
+
+
+def test_signing_out_reaches_every_tab(opened: Opener, service: FakeService) -> None:
+    service.arrive("A1", PICTURE)
+    lane, screen, other = opened("ada"), opened("ada", "screen/lane-1"), opened("ada", "help")
+    shows(lane, "A1")
+    expect(screen.locator(".scan-name")).to_have_text("A1")
+    leave(other)
+    for page in (lane, screen):
+        expect(page.get_by_label("Password", exact=True)).to_be_visible(timeout=1000)
+        expect(page.locator("main")).to_contain_text("You have signed out in another tab")
+        assert "A1" not in page.inner_text("body")
+    expect(other.get_by_label("Name")).to_be_focused()
+    expect(other.locator(".box")).to_have_count(0)
+    # Who comes back in one of them is back in all.
+    sign_in(other, "ada")
+    shows(lane, "A1")
+    expect(screen.locator(".scan-name")).to_have_text("A1")
+
+
+def test_a_session_that_ends_ends_in_every_tab_and_says_why(opened: Opener, service: FakeService) -> None:
+    lane, other = opened("ada"), opened("ada", "help")
+    expect(lane.locator("[data-part=connection]")).to_have_text("Live")
+    expect(other.get_by_role("heading", level=1)).to_have_text("Help")
+    service.sessions.clear()
+    service.drop_streams()
+    for page in (lane, other):
+        expect(page.locator("main")).to_contain_text("an administrator has changed your account")
+    sign_in(lane, "ben")  # somebody else: the other tab waits for its own
+    expect(lane.get_by_role("heading", level=1)).to_have_text("Lane lane-1")
+    expect(other.get_by_label("Name")).to_be_visible()
+
+
+def test_another_account_takes_the_place_of_the_first(opened: Opener, service: FakeService) -> None:
+    service.arrive("A1", PICTURE)
+    page = opened("ada")
+    shows(page, "A1")
+    second = opened("ada", "help")
+    # As it is where a session began in another tab that this one knows nothing of.
+    second.evaluate("channel = new BroadcastChannel('cargosight-session')")
+    second.evaluate("channel.postMessage({kind: 'in', name: 'ben'})")
+    expect(page.locator("main")).to_contain_text("ben is signed in in another tab")
+
+
+def test_nothing_is_decided_in_the_name_of_another(opened: Opener, service: FakeService) -> None:
+    service.arrive("A1", PICTURE)
+    page = opened("ada")
+    shows(page, "A1")
+    service.sessions["of-ada"] = "ben"  # the cookie is ben's now, and nobody has told this tab
+    page.keyboard.press("c")
+    expect(page.locator("main")).to_contain_text("ben is signed in in another tab")
+    assert service.records == []
+
+
+def test_what_was_not_saved_is_gone_after_signing_out(opened: Opener, service: FakeService) -> None:
+    service.arrive("A1", PICTURE)
+    page, other = opened("ada"), opened("ada", "help")
+    expect(other.get_by_role("heading", level=1)).to_have_text("Help")
+    shows(page, "A1")
+    service.refused = {"/decisions": 1000}
+    page.keyboard.press("c")
+    expect(page.locator(".decision-facts")).to_contain_text("Not saved yet")
+    leave(page)
+    expect(page.get_by_role("dialog")).to_contain_text("1 entry is not saved yet. Signing out gives it up")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator(".decision-facts")).to_contain_text("Not saved yet")
+    assert "A1" in page.inner_text(".scan-name") and page.evaluate(KEPT)
+    leave(page)
+    page.get_by_role("button", name="Sign out and give it up").click()
+    for each in (page, other):
+        expect(each.get_by_label("Name")).to_be_visible()
+        assert each.evaluate(KEPT) is None
+    asked = len(service.bodies)
+    service.refused = {}
+    sign_in(page, "ada")
+    shows(page, "A1")  # undecided, as the service knows it
+    assert service.records == []
+    assert not any(path.endswith("/decisions") for path, _ in service.bodies[asked:])
+
+
+def test_what_was_not_saved_outlives_a_session_that_ends(opened: Opener, service: FakeService) -> None:
+    service.arrive("A1", PICTURE)
+    page = opened("ada")
+    shows(page, "A1")
+    service.refused = {"/decisions": 1000}
+    page.keyboard.press("c")
+    expect(page.locator(".decision-facts")).to_contain_text("Not saved yet")
+    service.sessions.clear()
+    service.drop_streams()
+    expect(page.locator("main")).to_contain_text("1 entry of somebody is not saved yet")
+    service.refused = {}
+    sign_in(page, "ada")
+    until(lambda: [record["by"] for record in service.records] == ["ada"])
+
+
+def test_a_lane_that_is_no_longer_ones_own_leads_home(opened: Opener, service: FakeService) -> None:
+    page = opened("ada", "lane/lane-9")
+    expect(page.locator(".notice")).to_have_text("There is no lane lane-9 that you may see.")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Lane lane-1")
