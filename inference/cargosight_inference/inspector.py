@@ -25,7 +25,8 @@ from cargosight_inference.inspection import Inspection
 from cargosight_inference.policy import Policy
 from cargosight_inference.prepared import Prepared
 from cargosight_inference.preprocess import NetworkInput, preprocess
-from cargosight_inference.scans.readers import ReadOptions, read_scan
+from cargosight_inference.providers import CPU, Execution
+from cargosight_inference.scans.readers import ReadOptions, read_scan, read_scan_and_whole
 from cargosight_inference.scans.scan import Polarity, Scan, Subject
 from cargosight_inference.session import Session, ThreadPolicy
 from cargosight_inference.thresholds import choose_thresholds
@@ -85,7 +86,7 @@ class Inspector:
 
     def __init__(
         self,
-        model: str | os.PathLike[str] = "baggage",
+        model: str | os.PathLike[str] | ModelFile = "baggage",
         *,
         subject: Subject | None = None,
         operating_point: str | None = None,
@@ -99,12 +100,14 @@ class Inspector:
         correct: bool = False,
         gallery: "str | os.PathLike[str] | Gallery | None" = None,
         declared: str | Mapping[str, str] | None = None,
+        whole: bool = False,
+        execution: Execution = CPU,
         keep_below: float | None = None,
     ) -> None:
         """Load a model.
 
         Args:
-            model: catalog name, or the path of an `.onnx` file.
+            model: catalog name, the path of an `.onnx` file, or what `catalog.find_model` made of either.
             subject: what is scanned; the model's subject when None or `unknown`.
             operating_point: name of one of the model's operating points, such as `pfa=0.05`; its default
                 when None.
@@ -120,6 +123,8 @@ class Inspector:
                 read of them; they are reported either way.
             gallery: reference scans by heading, or their file, built with this model (`cargosight gallery build`).
             declared: heading on the manifest of all scans, or of each by its path; `empty` for no load.
+            whole: decode every file at full size, also a JPEG of which the network sees half of the pixels or less.
+            execution: where the network runs and in which arithmetic; the CPU in fp32, or what the file holds.
             keep_below: score in [0, 1] from which on inspections also hold the best known items below the thresholds
                 (`Inspection.below`), which decide nothing; None to hold none. The contract's score floor holds, too.
 
@@ -130,8 +135,8 @@ class Inspector:
                 boxes with scores.
             ConfigurationError: the policy names a class that the model does not find.
         """
-        self.model: ModelFile = find_model(os.fspath(model))
-        self._session = Session(self.model, threads)
+        self.model = model if isinstance(model, ModelFile) else find_model(os.fspath(model))
+        self._session = Session(self.model, threads, execution)
         contract = self._session.contract
         check_gives_findings(contract)
         self.subject: Subject = _agreed_subject(subject, contract)
@@ -147,6 +152,7 @@ class Inspector:
                 f"{self.subject}: leave it out"
             )
         self._correct = correct
+        reduced = self.subject == "baggage" and contract.input.resize == "letterbox" and not whole
         floor = checked_floor(keep_below)
         self._floor = None if floor is None else max(floor, contract.suppression.score_floor)
         self._read_options = ReadOptions(
@@ -155,6 +161,7 @@ class Inspector:
             air_level=air_level,
             polarity=polarity,
             pixel_pitch_mm=pixel_pitch_mm,
+            letterboxes=contract.input.shapes if reduced else (),
         )
         self.gallery: Gallery | None = None
         self._declarations: Declarations | None = None
@@ -173,6 +180,16 @@ class Inspector:
     def threads(self) -> ThreadPolicy:
         """The thread policy of the session."""
         return self._session.threads
+
+    @property
+    def execution(self) -> Execution:
+        """Where the network runs."""
+        return self._session.execution
+
+    @property
+    def precision(self) -> str:
+        """Of the network's arithmetic."""
+        return self._session.precision
 
     @property
     def fingerprint(self) -> str:
@@ -209,7 +226,7 @@ class Inspector:
         started = perf_counter()
         path = source.path if isinstance(source, Scan) else os.fspath(source)
         try:
-            scan = source if isinstance(source, Scan) else read_scan(os.fspath(source), self._read_options)
+            scan, whole = self._read(source, keep_scan=keep_scan)
             read = perf_counter()
             self._check_subject(scan)
             assumptions = (*scan.assumptions, *self._check_kind(scan))
@@ -230,8 +247,9 @@ class Inspector:
             assumptions=assumptions if cargo is None else (*assumptions, *cargo.notes),
             network_input=network_input,
             timings_ms=timings,
-            scan=scan if keep_scan else None,
+            scan=whole,
             cargo=cargo,
+            decode_scale=scan.decode_scale,
         )
 
     def finish(self, prepared: Prepared, *, declared: str | None = None) -> Inspection:
@@ -280,7 +298,8 @@ class Inspector:
             fingerprint=self.fingerprint,
             operating_point=self.operating_point,
             thresholds=self.thresholds,
-            precision=self.contract.precision,
+            precision=self.precision,
+            provider=self.execution.provider,
             assumptions=prepared.assumptions,
             error=prepared.error,
             anomaly_map=anomaly_map,
@@ -295,7 +314,16 @@ class Inspector:
             material_map=None if cargo is None else cargo.material_map,
             declared=compared,
             embedding=embedding,
+            decode_scale=prepared.decode_scale,
         )
+
+    def _read(self, source: Source, *, keep_scan: bool) -> tuple[Scan, Scan | None]:
+        """Return the scan as it is preprocessed, and at full size where it is to be kept."""
+        if isinstance(source, Scan):
+            return source, source if keep_scan else None
+        if keep_scan:
+            return read_scan_and_whole(os.fspath(source), self._read_options)
+        return read_scan(os.fspath(source), self._read_options), None
 
     def _found(
         self, outputs: Outputs, network_input: NetworkInput, cargo: "CargoReading | None"

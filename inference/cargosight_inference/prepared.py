@@ -25,8 +25,9 @@ class Prepared:
         network_input: None on failure.
         error: a sentence, None when all went well.
         timings_ms: of `read` and `preprocess`.
-        scan: the scan itself where it was asked to be kept.
+        scan: the scan itself, at full size, where it was asked to be kept.
         cargo: what was read of a cargo scan, None of any other.
+        decode_scale: decoded pixels per pixel of the file along a side, in (0, 1].
     """
 
     path: str | None
@@ -40,3 +41,4 @@ class Prepared:
     timings_ms: Mapping[str, float]
     scan: Scan | None = None
     cargo: "CargoReading | None" = None
+    decode_scale: float = 1.0
