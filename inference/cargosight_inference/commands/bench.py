@@ -86,8 +86,8 @@ running     only where it is named: how many processes and threads are fastest, 
 archive     only where it is named: `cargosight batch` over a simulated archive of --rows paths and a tiny network,
             killed --kills times at random points: seconds and memory of the plan (targets {PLAN_SECONDS:.0f} s and
             {PLAN_MB:.0f} MB for a million), and inputs that do not have exactly one row in the end
-soak        only where it is named: memory of such a run and its worker over --rows rows; the target is a growth below
-            {GROWTH_MB:.0f} MB for 10,000 rows
+soak        only where it is named: memory of such a run and its worker over --rows rows, which should be 40,000
+            or more; the target is a growth below {GROWTH_MB:.0f} MB for 10,000 rows
 
 Nothing is fetched. Times and memory depend on the machine, ratios hardly. Targets are reported, the exit code
 does not follow them."""
