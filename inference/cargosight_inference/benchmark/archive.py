@@ -21,7 +21,7 @@ import numpy as np
 from cargosight_models.errors import UsageError
 
 TINY = Path(__file__).with_name("tiny.onnx")
-"""Looks for dark windows in bags; a fraction of a millisecond a scan."""
+"""Looks for dark windows in bags, at next to no cost."""
 PLAN_SECONDS, PLAN_MB, GROWTH_MB = 120.0, 300.0, 1.0
 """Targets: of planning a million rows, and of growth over 10,000 rows."""
 _FILES = 1000
