@@ -156,3 +156,23 @@ def test_a_scan_in_memory_and_a_small_file_have_scale_1(inspector, tmp_path):
     path.write_bytes(jpeg(40, 30))
     assert inspector.inspect(path).decode_scale == 1.0
     assert inspector.inspect(read_scan(path)).decode_scale == 1.0
+
+
+def test_a_reduced_scan_is_had_at_full_size_afterwards(inspector, tmp_path):
+    path = tmp_path / "bag.jpg"
+    height, width = inspector.contract.input.shapes[0]
+    path.write_bytes(jpeg(4 * width, 4 * height))
+    kept = inspector.prepare(path, keep="scan").scan
+    whole = inspector.at_full_size(kept)
+    assert (kept.halved, whole.halved) == (2, 0)
+    assert np.array_equal(whole.pixels, inspector.prepare(path, keep="whole").scan.pixels)
+    path.write_bytes(jpeg(4 * width, 5 * height))
+    with pytest.raises(ScanError, match="was changed while it was inspected"):
+        inspector.at_full_size(kept)
+    path.unlink()
+    with pytest.raises(ScanError, match="bag.jpg"):
+        inspector.at_full_size(kept)
+    small = tmp_path / "small.jpg"
+    small.write_bytes(jpeg(width, height))
+    kept = inspector.prepare(small, keep="scan").scan
+    assert inspector.at_full_size(kept) is kept

@@ -20,7 +20,7 @@ from cargosight_inference.batch.sources import shown
 from cargosight_inference.gallery.tables import is_heading
 from cargosight_inference.inspector import Inspector
 from cargosight_inference.overlay import Picture, draw_overlay
-from cargosight_models.errors import ContractError
+from cargosight_models.errors import ContractError, ScanError
 
 _MOST_MODEL_FAULTS = 16
 """With none that went well: then the model is to blame, and not a scan."""
@@ -156,7 +156,7 @@ class _Scorer:
             return fault_row(planned, self._what, ready.error, "file", changed=changed, extra=extra)
         try:
             # Not through the pipeline's threads: a worker has one, and two workers on two cores would fight over them.
-            prepared = self._inspector.prepare(ready.file, keep_scan=True)
+            prepared = self._inspector.prepare(ready.file, keep="scan")
             inspection = self._inspector.finish(prepared, declared=self._declared(planned))
         except ContractError as error:
             self._check_model(error)
@@ -164,8 +164,12 @@ class _Scorer:
             return fault_row(planned, self._what, sentence, "model", changed=changed, extra=extra)
         scan, overlay = prepared.scan, None
         if self._overlays and scan is not None and inspection.decision == "refer":
+            try:
+                whole = self._inspector.at_full_size(scan)
+            except ScanError as error:
+                return fault_row(planned, self._what, str(error), "file", changed=changed, extra=extra)
             overlay = self._name(planned.number, planned.item.path)
-            self._place.publish(overlay, _drawn(draw_overlay(scan, inspection)))
+            self._place.publish(overlay, _drawn(draw_overlay(whole, inspection)))
         why = inspection.error
         if why is not None and ready.is_temporary:
             why = why.replace(ready.file, planned.item.path)
