@@ -42,7 +42,7 @@ demo: $(DEMO)/package
 $(VENV)/dependencies: pyproject.toml
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install $(PIP_QUIET) --editable '.[train,service,postgres,dev]'
+	$(VENV)/bin/python -m pip install $(PIP_QUIET) --editable '.[train,service,postgres,batch,s3,ray,dev]'
 	touch $@
 
 test: $(VENV)/dependencies

@@ -57,7 +57,7 @@ def check_arguments(arguments: Sequence[str]) -> None:
             continue
         if not glob.has_magic(argument):
             raise UsageError(f"there is no file or folder {argument}")
-        if next(_matches(argument), None) is None:
+        if next(matches(argument), None) is None:
             raise UsageError(f"nothing matches {argument}")
 
 
@@ -84,8 +84,8 @@ def expand(arguments: Sequence[str], *, skip_folder: Path | None = None, stop: E
         elif os.path.lexists(argument):
             yield from _file_or_folder(argument, skip_folder, stop)
         else:
-            for match in _outermost(sorted(_matches(argument), key=natural_key)):
-                if skip_folder is None or not _is_same(match, skip_folder):
+            for match in outermost(sorted(matches(argument), key=natural_key)):
+                if skip_folder is None or not is_same(match, skip_folder):
                     yield from _file_or_folder(match, skip_folder, stop)
 
 
@@ -97,7 +97,12 @@ def natural_key(name: str) -> tuple[list[tuple[bool, int, str]], str]:
     return parts, name
 
 
-def _matches(pattern: str) -> Iterator[str]:
+def matches(pattern: str) -> Iterator[str]:
+    """Yield what a pattern matches, in no stated order.
+
+    Raises:
+        UsageError: it stands for folders that lie too deep.
+    """
     try:
         yield from glob.iglob(pattern, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
     except RecursionError as error:
@@ -106,7 +111,7 @@ def _matches(pattern: str) -> Iterator[str]:
         ) from error
 
 
-def _outermost(matches: Iterable[str]) -> Iterator[str]:
+def outermost(matches: Iterable[str]) -> Iterator[str]:
     """Leave out what lies in a folder that matches, too, since the folder gives it; it comes first in natural order."""
     folders: set[Path] = set()
     for match in matches:
@@ -138,9 +143,9 @@ def _walk(top: str, skip_folder: Path | None, stop: Event) -> Iterator[Input]:
             continue
         entry = entries.pop()
         if not entry.is_dir(follow_symlinks=False):
-            if _is_scan(entry) if entry.is_file() else _is_lost(entry):
+            if is_scan(entry) if entry.is_file() else is_lost(entry):
                 yield Input(entry.path, place)
-        elif skip_folder is None or not _is_same(entry.path, skip_folder):
+        elif skip_folder is None or not is_same(entry.path, skip_folder):
             below = os.path.join(place, entry.name)  # noqa: PTH118
             inner = _list_backwards(entry.path)
             if inner is None:
@@ -159,20 +164,22 @@ def _list_backwards(folder: str) -> list["os.DirEntry[str]"] | None:
     return sorted(shown, key=lambda entry: natural_key(entry.name), reverse=True)
 
 
-def _is_same(path: str, other: Path) -> bool:
+def is_same(path: str, other: Path) -> bool:
+    """Return whether a path is a file or folder that exists, by whatever name."""
     try:
         return other.samefile(path)
     except OSError:  # such as an output folder that does not exist
         return False
 
 
-def _is_lost(entry: "os.DirEntry[str]") -> bool:
+def is_lost(entry: "os.DirEntry[str]") -> bool:
     """Return whether it is a link to a scan that is gone: an input that gets its sentence, not one that is skipped."""
     gone = entry.is_symlink() and not Path(entry.path).exists()
     return gone and Path(entry.name).suffix.lower() in SCAN_SUFFIXES
 
 
-def _is_scan(entry: "os.DirEntry[str]") -> bool:
+def is_scan(entry: "os.DirEntry[str]") -> bool:
+    """Return whether a file of a folder is an input: by its suffix or its first bytes, and no result of ours."""
     if entry.name.endswith((OVERLAY_SUFFIX, MATERIALS_SUFFIX)):
         stem = entry.path.removesuffix(OVERLAY_SUFFIX).removesuffix(MATERIALS_SUFFIX)
         try:

@@ -58,6 +58,9 @@ class Inspection:
         material_map: uint8 (h, w), the class of each block, by position in `materials`; None with them.
         declared: how the scan compares with what was declared, None where nothing was.
         embedding: float32 (D,) of length 1, what the scan looks like as a whole; None from a model without one.
+        decode_scale: decoded pixels per pixel of the file along a side, in (0, 1]: below 1 where a JPEG was decoded at
+            reduced size for the network. Boxes and sizes are in pixels of the file all the same.
+        provider: that ran the network, of `providers.PROVIDERS`.
         below: known items below the thresholds, which decide nothing; None where the inspector was not asked for them.
     """
 
@@ -90,6 +93,8 @@ class Inspection:
     material_map: npt.NDArray[np.uint8] | None = field(default=None, repr=False)
     declared: "Declared | None" = None
     embedding: npt.NDArray[np.float32] | None = field(default=None, repr=False)
+    decode_scale: float = 1.0
+    provider: str = "cpu"
     below: Below | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -148,6 +153,7 @@ class Inspection:
             "width": self.width,
             "height": self.height,
             "kind": self.kind,
+            "decode_scale": self.decode_scale,
             "subject": self.subject,
             "decision": self.decision,
             "reasons": list(self.reasons),
@@ -165,6 +171,7 @@ class Inspection:
             "model": self.model,
             "fingerprint": self.fingerprint,
             "precision": self.precision,
+            "provider": self.provider,
             "operating_point": self.operating_point,
             "thresholds": dict(self.thresholds),
             "assumptions": list(self.assumptions),

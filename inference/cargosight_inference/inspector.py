@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -23,14 +22,16 @@ from cargosight_inference.findings import (
 from cargosight_inference.gallery.embedding import scan_embedding
 from cargosight_inference.inspection import Inspection
 from cargosight_inference.policy import Policy
-from cargosight_inference.prepared import Prepared
+from cargosight_inference.prepared import Keep, Prepared, hash_if_possible
 from cargosight_inference.preprocess import NetworkInput, preprocess
-from cargosight_inference.scans.readers import ReadOptions, read_scan
+from cargosight_inference.providers import CPU, Execution
+from cargosight_inference.scans.readers import ReadOptions, read_scan, read_scan_and_whole
 from cargosight_inference.scans.scan import Polarity, Scan, Subject
 from cargosight_inference.session import Session, ThreadPolicy
+from cargosight_inference.suitability import agreed_subject, assumed_of_kind, check_subject
 from cargosight_inference.thresholds import choose_thresholds
 from cargosight_models.catalog import ModelFile, find_model
-from cargosight_models.contract import Contract, file_fingerprint
+from cargosight_models.contract import Contract
 from cargosight_models.errors import ScanError, UsageError
 from cargosight_models.geometry import FloatArray
 
@@ -46,10 +47,6 @@ Source = str | os.PathLike[str] | Scan
 """What can be inspected: a path or a scan in memory."""
 
 MAX_PIXELS = 200_000_000
-_LARGEST_HASHED_FILE = 1 << 30
-"""An unreadable file above this size in bytes is identified by its path alone: it is no scan, hashing it
-takes long."""
-
 _DEFAULT_MODELS: Mapping[Subject, str] = {"baggage": "baggage", "cargo": "container"}
 
 
@@ -85,7 +82,7 @@ class Inspector:
 
     def __init__(
         self,
-        model: str | os.PathLike[str] = "baggage",
+        model: str | os.PathLike[str] | ModelFile = "baggage",
         *,
         subject: Subject | None = None,
         operating_point: str | None = None,
@@ -99,12 +96,14 @@ class Inspector:
         correct: bool = False,
         gallery: "str | os.PathLike[str] | Gallery | None" = None,
         declared: str | Mapping[str, str] | None = None,
+        whole: bool = False,
+        execution: Execution = CPU,
         keep_below: float | None = None,
     ) -> None:
         """Load a model.
 
         Args:
-            model: catalog name, or the path of an `.onnx` file.
+            model: catalog name, the path of an `.onnx` file, or what `catalog.find_model` made of either.
             subject: what is scanned; the model's subject when None or `unknown`.
             operating_point: name of one of the model's operating points, such as `pfa=0.05`; its default
                 when None.
@@ -120,6 +119,8 @@ class Inspector:
                 read of them; they are reported either way.
             gallery: reference scans by heading, or their file, built with this model (`cargosight gallery build`).
             declared: heading on the manifest of all scans, or of each by its path; `empty` for no load.
+            whole: decode every file at full size, also a JPEG of which the network sees half of the pixels or less.
+            execution: where the network runs and in which arithmetic; the CPU in fp32, or what the file holds.
             keep_below: score in [0, 1] from which on inspections also hold the best known items below the thresholds
                 (`Inspection.below`), which decide nothing; None to hold none. The contract's score floor holds, too.
 
@@ -130,11 +131,11 @@ class Inspector:
                 boxes with scores.
             ConfigurationError: the policy names a class that the model does not find.
         """
-        self.model: ModelFile = find_model(os.fspath(model))
-        self._session = Session(self.model, threads)
+        self.model = model if isinstance(model, ModelFile) else find_model(os.fspath(model))
+        self._session = Session(self.model, threads, execution)
         contract = self._session.contract
         check_gives_findings(contract)
-        self.subject: Subject = _agreed_subject(subject, contract)
+        self.subject: Subject = agreed_subject(subject, contract)
         self.policy = policy or Policy()
         self.policy.check_classes(contract.classes)
         self.operating_point, self.thresholds = choose_thresholds(
@@ -147,6 +148,7 @@ class Inspector:
                 f"{self.subject}: leave it out"
             )
         self._correct = correct
+        reduced = self.subject == "baggage" and contract.input.resize == "letterbox" and not whole
         floor = checked_floor(keep_below)
         self._floor = None if floor is None else max(floor, contract.suppression.score_floor)
         self._read_options = ReadOptions(
@@ -155,6 +157,7 @@ class Inspector:
             air_level=air_level,
             polarity=polarity,
             pixel_pitch_mm=pixel_pitch_mm,
+            letterboxes=contract.input.shapes if reduced else (),
         )
         self.gallery: Gallery | None = None
         self._declarations: Declarations | None = None
@@ -173,6 +176,16 @@ class Inspector:
     def threads(self) -> ThreadPolicy:
         """The thread policy of the session."""
         return self._session.threads
+
+    @property
+    def execution(self) -> Execution:
+        """Where the network runs."""
+        return self._session.execution
+
+    @property
+    def precision(self) -> str:
+        """Of the network's arithmetic."""
+        return self._session.precision
 
     @property
     def fingerprint(self) -> str:
@@ -200,8 +213,12 @@ class Inspector:
 
         return inspect_many(self, sources, decoders=decoders, queue=queue)
 
-    def prepare(self, source: Source, *, keep_scan: bool = False) -> Prepared:
+    def prepare(self, source: Source, *, keep: Keep = "nothing") -> Prepared:
         """Read and preprocess one input: the first half of `inspect`, safe in any thread.
+
+        Args:
+            source: a path, or a scan in memory, which is kept as it is.
+            keep: what `Prepared.scan` shall hold.
 
         Raises:
             UsageError: a scan in memory whose subject is not the model's.
@@ -209,15 +226,15 @@ class Inspector:
         started = perf_counter()
         path = source.path if isinstance(source, Scan) else os.fspath(source)
         try:
-            scan = source if isinstance(source, Scan) else read_scan(os.fspath(source), self._read_options)
+            scan, kept = self._read(source, keep)
             read = perf_counter()
-            self._check_subject(scan)
-            assumptions = (*scan.assumptions, *self._check_kind(scan))
+            check_subject(scan, self.contract)
+            assumptions = (*scan.assumptions, *assumed_of_kind(scan, self.contract))
             radiograph, cargo = self._read_cargo(scan) if self.subject == "cargo" else (None, None)
             network_input = preprocess(scan, self.contract.input, radiograph)
         except (ScanError, OSError, MemoryError) as error:
             sentence = str(error) or "there is not enough memory to read it"
-            sha256 = source.sha256 if isinstance(source, Scan) else _hash_if_possible(os.fspath(source))
+            sha256 = source.sha256 if isinstance(source, Scan) else hash_if_possible(os.fspath(source))
             timings = {"read": (perf_counter() - started) * 1e3}
             return Prepared(path=path, sha256=sha256, error=sentence, timings_ms=timings)
         timings = {"read": (read - started) * 1e3, "preprocess": (perf_counter() - read) * 1e3}
@@ -230,8 +247,9 @@ class Inspector:
             assumptions=assumptions if cargo is None else (*assumptions, *cargo.notes),
             network_input=network_input,
             timings_ms=timings,
-            scan=scan if keep_scan else None,
+            scan=kept,
             cargo=cargo,
+            decode_scale=scan.decode_scale,
         )
 
     def finish(self, prepared: Prepared, *, declared: str | None = None) -> Inspection:
@@ -280,7 +298,8 @@ class Inspector:
             fingerprint=self.fingerprint,
             operating_point=self.operating_point,
             thresholds=self.thresholds,
-            precision=self.contract.precision,
+            precision=self.precision,
+            provider=self.execution.provider,
             assumptions=prepared.assumptions,
             error=prepared.error,
             anomaly_map=anomaly_map,
@@ -295,7 +314,28 @@ class Inspector:
             material_map=None if cargo is None else cargo.material_map,
             declared=compared,
             embedding=embedding,
+            decode_scale=prepared.decode_scale,
         )
+
+    def _read(self, source: Source, keep: Keep) -> tuple[Scan, Scan | None]:
+        """Return the scan as it is preprocessed, and what is kept of it."""
+        if not isinstance(source, Scan) and keep == "whole":
+            return read_scan_and_whole(os.fspath(source), self._read_options)
+        scan = source if isinstance(source, Scan) else read_scan(os.fspath(source), self._read_options)
+        return scan, None if keep == "nothing" else scan
+
+    def at_full_size(self, scan: Scan) -> Scan:
+        """Return a scan that was read from a file as it is at full size: read again where it was reduced.
+
+        Raises:
+            ScanError: the file is gone, or another by now.
+        """
+        if scan.halved == 0 or scan.path is None:
+            return scan
+        whole = read_scan(scan.path, replace(self._read_options, letterboxes=()))
+        if whole.sha256 != scan.sha256:
+            raise ScanError(f"{scan.path} was changed while it was inspected; inspect it again")
+        return whole
 
     def _found(
         self, outputs: Outputs, network_input: NetworkInput, cargo: "CargoReading | None"
@@ -335,13 +375,6 @@ class Inspector:
             findings = findings.joined(label, [box], [score])
         return compared, findings
 
-    def _check_subject(self, scan: Scan) -> None:
-        if scan.subject not in ("unknown", self.subject):
-            raise UsageError(
-                f"the scan is of {scan.subject}, but the model {self.contract.name} inspects {self.subject}; "
-                f"choose a model for {scan.subject}"
-            )
-
     def _read_cargo(self, scan: Scan) -> tuple["Radiograph", "CargoReading"]:
         """Return the radiograph of a scan that the model takes for cargo, and what is read of it."""
         # Not at the start: they take a tenth of it, and bags do not need them.
@@ -350,41 +383,3 @@ class Inspector:
         cargo = scan if scan.subject == "cargo" else replace(scan, subject="cargo")
         radiograph = radiograph_to_inspect(cargo, correct=self._correct)
         return radiograph, read_cargo(radiograph)
-
-    def _check_kind(self, scan: Scan) -> tuple[str, ...]:
-        """Return what must be assumed to inspect a scan of this kind.
-
-        Raises:
-            ScanError: the model was not made for it, and it cannot be rendered into what it was made for.
-        """
-        if scan.kind in self.contract.kinds:
-            return ()
-        if scan.kind == "pseudocolour" and self.contract.input.colour == "radiograph":
-            return ("the grey behind a pseudo-colour palette was guessed: the model was not made for it",)
-        if scan.kind == "transmission" and self.contract.input.colour == "rgb":
-            rendered = "pseudo-colour" if scan.pixels.shape[2] == 2 else "grey"
-            return (f"transmission was rendered in {rendered}: the model was not made for raw transmission",)
-        raise ScanError(
-            f"the scan is {scan.kind}, but the model {self.contract.name} was made for "
-            f"{', '.join(self.contract.kinds)}; choose a model for this kind of scan"
-        )
-
-
-def _agreed_subject(subject: Subject | None, contract: Contract) -> Subject:
-    if subject not in (None, "unknown", contract.subject):
-        raise UsageError(
-            f"the subject is {subject}, but the model {contract.name} inspects {contract.subject}; "
-            f"choose a model for {subject}"
-        )
-    return contract.subject
-
-
-def _hash_if_possible(path: str) -> str | None:
-    """Identify a file that is no scan, where it is a file at all."""
-    try:
-        file = Path(path)
-        if file.is_file() and file.stat().st_size <= _LARGEST_HASHED_FILE:
-            return file_fingerprint(file)
-    except (OSError, ValueError):  # ValueError: a path with a null character
-        return None
-    return None

@@ -11,7 +11,7 @@ from typing import Final
 
 from cargosight_inference.inspection import Inspection
 from cargosight_inference.inspector import Inspector, Source
-from cargosight_inference.prepared import Prepared
+from cargosight_inference.prepared import Keep, Prepared
 from cargosight_inference.scans.scan import Scan
 from cargosight_models.errors import UsageError
 
@@ -33,7 +33,7 @@ def inspect_many(
 ) -> Generator[Inspection, None, None]:
     """Inspect a stream of inputs; see `inspect_with_scans`, without the scans and their memory."""
     _check(sources, decoders, queue)
-    return _without_scans(_run(inspector, sources, decoders, queue, stop, keep_scans=False))
+    return _without_scans(_run(inspector, sources, decoders, queue, stop, keep="nothing"))
 
 
 def inspect_with_scans(
@@ -67,7 +67,7 @@ def inspect_with_scans(
         ContractError: the model fails on an input.
     """
     _check(sources, decoders, queue)
-    return _run(inspector, sources, decoders, queue, stop, keep_scans=True)
+    return _run(inspector, sources, decoders, queue, stop, keep="whole")
 
 
 def _check(sources: Iterable[Source], decoders: int, queue: int) -> None:
@@ -92,13 +92,13 @@ def _run(
     queue: int,
     stop: Event | None,
     *,
-    keep_scans: bool,
+    keep: Keep,
 ) -> Generator[tuple[Inspection, Scan | None], None, None]:
     drawn = _InTurn(iter(sources))
 
     def prepare(number: int) -> Prepared | _End:
         source = drawn.take(number)
-        return source if isinstance(source, _End) else inspector.prepare(source, keep_scan=keep_scans)
+        return source if isinstance(source, _End) else inspector.prepare(source, keep=keep)
 
     with ExitStack() as threads:
         pool = ThreadPoolExecutor(decoders, "cargosight-decoder")

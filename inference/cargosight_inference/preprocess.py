@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from cargosight_inference.letterbox import choose_shape, halvings, halvings_for, size_inside
 from cargosight_inference.scans.pseudocolour import pseudocolour
 from cargosight_inference.scans.scan import Scan
 from cargosight_inference.tiles import TileGrid, tile_grid
@@ -132,26 +133,15 @@ class NetworkInput:
         return clip_boxes(self.views[tile].inverse().boxes(boxes), self.scan_width, self.scan_height)
 
 
-def choose_shape(width: int, height: int, shapes: tuple[tuple[int, int], ...]) -> tuple[int, int]:
-    """Return the (height, width) of `shapes` that shows a scan largest, of equals the smallest.
-
-    Args:
-        width: of the scan in pixels.
-        height: of the scan in pixels.
-        shapes: (height, width) pairs, at least one.
-    """
-    return min(shapes, key=lambda shape: (-_letterbox_scale(width, height, shape), shape[0] * shape[1]))
-
-
 def preprocess(scan: Scan, contract: InputContract, radiograph: "Radiograph | None" = None) -> NetworkInput:
     """Bring a scan to a model's input: letterboxed into the best-fitting shape, or cut into tiles.
 
     A letterboxed scan is resized in its own dtype: halved by 2 x 2 means while it is at least twice too large, then
-    brought to size bilinearly. That is as free of aliasing as area averaging at a tenth of its cost. Only
-    then does it become float32 (uint8 divided by 255). An air-dark grey scan is inverted, grey is
-    replicated to three channels, two-energy transmission is rendered in pseudo-colour for a model that
-    reads colour. A model of radiographs gets the plane of the `Radiograph`, in which air is 1 and no line is
-    burnt in.
+    brought to size bilinearly. That is as free of aliasing as area averaging at a tenth of its cost. A scan that was
+    decoded at a half, a quarter or an eighth has had as many of the halvings already. Only then does it become float32
+    (uint8 divided by 255). An air-dark grey scan is inverted, grey is replicated to three channels, two-energy
+    transmission is rendered in pseudo-colour for a model that reads colour. A model of radiographs gets the plane of
+    the `Radiograph`, in which air is 1 and no line is burnt in.
 
     Args:
         scan: to be inspected.
@@ -159,9 +149,16 @@ def preprocess(scan: Scan, contract: InputContract, radiograph: "Radiograph | No
         radiograph: of this scan where it was made already.
 
     Raises:
-        ScanError: the model reads transmission and the scan has none, or too few energies.
+        ScanError: the model reads transmission and the scan has none, or too few energies; or the model reads tiles, or
+            more pixels, and the scan was decoded at reduced size.
         UsageError: the model reads radiographs and the scan is none of cargo.
     """
+    wanted = 0 if contract.resize == "tiles" else halvings_for(scan.width, scan.height, contract.shapes)
+    if scan.halved > wanted:
+        raise ScanError(
+            f"the scan was decoded at {scan.decode_scale:g} of its size and the network reads "
+            f"{1 / (1 << wanted):g} of it; read it again without `letterboxes`, or with those of this model"
+        )
     if contract.resize == "tiles":
         return _tiled(scan, contract, radiograph)
     return _letterboxed(scan, contract)
@@ -181,9 +178,10 @@ def _tiled(scan: Scan, contract: InputContract, radiograph: "Radiograph | None")
 
 def _letterboxed(scan: Scan, contract: InputContract) -> NetworkInput:
     height, width = choose_shape(scan.width, scan.height, contract.shapes)
-    inner_width, inner_height = _letterboxed_size(scan.width, scan.height, (height, width))
+    inner_width, inner_height = size_inside(scan.width, scan.height, (height, width))
     left, top = (width - inner_width) // 2, (height - inner_height) // 2
     resized, covered_width, covered_height = _resize(scan.pixels, inner_width, inner_height)
+    covered_width, covered_height = covered_width << scan.halved, covered_height << scan.halved
     planes = _planes(scan, resized, contract)
 
     tensor = np.empty((1, contract.channels, height, width), dtype=np.float32)
@@ -204,33 +202,20 @@ def _fill(target: FloatArray, plane: Pixels) -> None:
         np.copyto(target, plane)
 
 
-def _letterbox_scale(width: int, height: int, shape: tuple[int, int]) -> float:
-    return min(shape[1] / width, shape[0] / height)
-
-
-def _letterboxed_size(width: int, height: int, shape: tuple[int, int]) -> tuple[int, int]:
-    """Return the (width, height) of the scan inside the letterbox, at least one pixel each way."""
-    scale = _letterbox_scale(width, height, shape)
-    inner_width = min(shape[1], max(1, round(width * scale)))
-    inner_height = min(shape[0], max(1, round(height * scale)))
-    return inner_width, inner_height
-
-
 def _resize(pixels: Pixels, width: int, height: int) -> tuple[Pixels, int, int]:
     """Resize `pixels` (H, W[, C]); also return the width and height in source pixels that the result covers.
 
     Halving drops an odd last row or column, always less than one pixel of the result; the covered size says
     so, and the affine map is exact.
     """
-    halvings = 0
-    while pixels.shape[1] >= 2 * width and pixels.shape[0] >= 2 * height:
+    count = halvings(pixels.shape[1], pixels.shape[0], width, height)
+    for _ in range(count):
         half_width, half_height = pixels.shape[1] // 2, pixels.shape[0] // 2
         even = pixels[: 2 * half_height, : 2 * half_width]
         pixels = _with_channels(
             cv2.resize(even, (half_width, half_height), interpolation=cv2.INTER_AREA), pixels.ndim
         )
-        halvings += 1
-    covered_width, covered_height = pixels.shape[1] << halvings, pixels.shape[0] << halvings
+    covered_width, covered_height = pixels.shape[1] << count, pixels.shape[0] << count
     if (pixels.shape[1], pixels.shape[0]) != (width, height):
         resized = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)
         pixels = _with_channels(resized, pixels.ndim)

@@ -12,4 +12,11 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # has to be there before th
 
 import onnxruntime
 
-__all__ = ["onnxruntime"]
+__all__ = ["RUNTIME_ERRORS", "onnxruntime"]
+
+RUNTIME_ERRORS: tuple[type[Exception], ...] = tuple(
+    kind
+    for kind in vars(onnxruntime.capi.onnxruntime_pybind11_state).values()
+    if isinstance(kind, type) and issubclass(kind, Exception)
+)
+"""What ONNX Runtime raises; its exceptions share no base class but `Exception`."""

@@ -1,6 +1,5 @@
 """The ONNX Runtime session of one model file, with an explicit thread policy."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from cargosight_inference.preprocess import Tiles
-from cargosight_inference.runtime import onnxruntime
+from cargosight_inference.providers import CPU, Execution, check, open_session
+from cargosight_inference.runtime import RUNTIME_ERRORS, onnxruntime
 from cargosight_models.catalog import ModelFile
 from cargosight_models.contract import METADATA_KEY, Contract, file_fingerprint
 from cargosight_models.errors import CatalogError, ContractError, UsageError
+from cargosight_models.geometry import FloatArray
 
 MOST_THREADS = 256
 """More than one session gains from; ONNX Runtime takes minutes to start some ten thousands, or dies of them."""
@@ -22,13 +23,6 @@ Outputs = dict[str, npt.NDArray[Any]]
 _WARNINGS_AND_WORSE = 3
 """ONNX Runtime's severity "error": its warnings are about fusions, and an operator can do nothing about
 them."""
-
-_RUNTIME_ERRORS: tuple[type[Exception], ...] = tuple(
-    kind
-    for kind in vars(onnxruntime.capi.onnxruntime_pybind11_state).values()
-    if isinstance(kind, type) and issubclass(kind, Exception)
-)
-"""What ONNX Runtime raises; its exceptions share no base class but `Exception`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,30 +58,34 @@ class Session:
         fingerprint: SHA-256 of the model file.
         path: of the model file.
         threads: the thread policy in force.
+        execution: where the network runs, and in which arithmetic.
     """
 
     def __init__(
         self,
         model: ModelFile | Path,
         threads: ThreadPolicy | None = None,
-        providers: Sequence[str] = ("CPUExecutionProvider",),
+        execution: Execution = CPU,
     ) -> None:
         """Load a model file.
 
         Args:
             model: from the catalog, or a path.
             threads: the default `ThreadPolicy()` when None.
-            providers: ONNX Runtime execution providers, in order of preference.
+            execution: where to run, and in which arithmetic.
 
         Raises:
             CatalogError: the file cannot be read, or changed since the catalog checked it.
             ContractError: no ONNX graph, no contract, a newer one, or one that contradicts the graph.
-            UsageError: a provider that this ONNX Runtime does not have.
+            UsageError: a provider or an arithmetic that is not to be had here, or one that has already quantised the
+                file is asked for another.
         """
+        check(execution)
+        self.execution = execution
         self.threads = threads or ThreadPolicy()
         self.path = model.path if isinstance(model, ModelFile) else Path(model)
         before = model.sha256 if isinstance(model, ModelFile) else _hash(self.path)
-        self._session = _open(self.path, self.threads, providers)
+        self._session = _open(self.path, self.threads, execution)
         self.fingerprint = _hash(self.path)
         if before != self.fingerprint:
             raise CatalogError(
@@ -96,7 +94,17 @@ class Session:
             )
         self.contract = _read_contract(self._session, self.path)
         _check_graph(self._session, self.contract, self.path)
+        if execution.arithmetic != "fp32" and self.contract.precision != "fp32":
+            raise UsageError(
+                f"{self.path} is {self.contract.precision} and runs as it is; {execution.arithmetic} is for models in "
+                "fp32: leave it out, or name such a model"
+            )
         self._output_names = list(self.contract.outputs)
+
+    @property
+    def precision(self) -> str:
+        """Of the arithmetic: that of the model file, or the coarser one that was asked for."""
+        return self.contract.precision if self.execution.arithmetic == "fp32" else self.execution.arithmetic
 
     def run(self, tiles: Tiles) -> Outputs:
         """Run the network on one tile after the other, which bounds what it holds, however large the scan.
@@ -119,11 +127,8 @@ class Session:
                 f"(N, {wanted.channels}, H, W) with (H, W) one of {', '.join(map(str, wanted.shapes))}"
             )
         try:
-            parts = [
-                self._session.run(self._output_names, {wanted.name: tiles[tile][np.newaxis]})
-                for tile in range(shape[0])
-            ]
-        except _RUNTIME_ERRORS as error:
+            parts = [self._run_one(tiles[tile][np.newaxis]) for tile in range(shape[0])]
+        except RUNTIME_ERRORS as error:
             raise ContractError(
                 f"{self.path} fails on an input of {shape}: {_first_line(error)}; export the model again"
             ) from error
@@ -131,6 +136,20 @@ class Session:
             return dict(zip(self._output_names, parts[0], strict=True))
         joined = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         return dict(zip(self._output_names, joined, strict=True))
+
+    def _run_one(self, tile: FloatArray) -> list[npt.NDArray[Any]]:
+        """Run (1, C, H, W); on a device input and outputs are bound, so that each crosses to it once."""
+        name = self.contract.input.name
+        if not self.execution.on_device:  # the CPU reads the array where it lies
+            outputs: list[npt.NDArray[Any]] = self._session.run(self._output_names, {name: tile})
+            return outputs
+        binding = self._session.io_binding()
+        binding.bind_cpu_input(name, tile)
+        for output in self._output_names:
+            binding.bind_output(output, "cuda")  # its size is not known beforehand: ONNX Runtime makes room
+        self._session.run_with_iobinding(binding)
+        bound: list[npt.NDArray[Any]] = binding.copy_outputs_to_cpu()
+        return bound
 
 
 def _hash(path: Path) -> str:
@@ -140,11 +159,7 @@ def _hash(path: Path) -> str:
         raise CatalogError(f"the model file {path} cannot be read: {error.strerror}") from error
 
 
-def _open(path: Path, threads: ThreadPolicy, providers: Sequence[str]) -> onnxruntime.InferenceSession:
-    available = onnxruntime.get_available_providers()
-    for provider in providers:
-        if provider not in available:
-            raise UsageError(f"ONNX Runtime has no provider {provider!r} here; it has {', '.join(available)}")
+def _open(path: Path, threads: ThreadPolicy, execution: Execution) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads.intra_op
     options.inter_op_num_threads = threads.inter_op
@@ -158,8 +173,8 @@ def _open(path: Path, threads: ThreadPolicy, providers: Sequence[str]) -> onnxru
     options.add_session_config_entry("session.intra_op.allow_spinning", spin)
     options.add_session_config_entry("session.inter_op.allow_spinning", spin)
     try:
-        return onnxruntime.InferenceSession(_path_or_bytes(path), options, providers=list(providers))
-    except _RUNTIME_ERRORS as error:
+        return open_session(_path_or_bytes(path), options, execution, threads.intra_op)
+    except RUNTIME_ERRORS as error:
         raise ContractError(
             f"{path} is no ONNX model that ONNX Runtime {onnxruntime.__version__} can load: "
             f"{_first_line(error)}"

@@ -48,10 +48,15 @@ class ModelFile:
     problem: str | None = None
 
 
+def home_folder() -> Path:
+    """Return the user's folder of what is kept between runs, `$CARGOSIGHT_HOME`; it need not exist."""
+    home = os.environ.get("CARGOSIGHT_HOME")
+    return Path(home) if home else Path.home() / ".cache" / "cargosight"
+
+
 def cache_folder() -> Path:
     """Return the folder of installed models; it need not exist."""
-    home = os.environ.get("CARGOSIGHT_HOME")
-    return (Path(home) if home else Path.home() / ".cache" / "cargosight") / "models"
+    return home_folder() / "models"
 
 
 def find_model(name_or_path: str | Path) -> ModelFile:

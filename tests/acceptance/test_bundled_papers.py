@@ -11,13 +11,16 @@ from cargosight_models.contract import Contract
 from tests.acceptance.bundled import require_bundled
 from tests.acceptance.processes import cargosight
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.parametrize("name", ["baggage", "container"])]
+pytestmark = [
+    pytest.mark.acceptance,
+    pytest.mark.parametrize("name", ["baggage", "baggage-int8", "container"]),
+]
 
 POINTS = {"pfa=0.01", "pfa=0.05", "pfa=0.1"}
 LARGEST_BYTES = 12_000_000
-ALSO: dict[str, set[str]] = {"baggage": set(), "container": {"anomaly"}}
+ALSO: dict[str, set[str]] = {"baggage": set(), "baggage-int8": set(), "container": {"anomaly"}}
 """What has a threshold beside the classes."""
-FIGURE = {"baggage": "mAP50", "container": "false alarms"}
+FIGURE = {"baggage": "mAP50", "baggage-int8": "mAP50", "container": "false alarms"}
 
 
 @pytest.fixture

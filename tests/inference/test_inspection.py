@@ -55,6 +55,8 @@ def test_the_json_holds_everything_that_was_said():
         "load_state": None,
         "load_chance": None,
         "cargo_box": None,
+        "decode_scale": 1.0,
+        "provider": "cpu",
         "container_length_m": None,
         "declared": None,
         "materials": None,

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cargosight_inference.preprocess import NetworkInput, choose_shape, preprocess
+from cargosight_inference.letterbox import choose_shape
+from cargosight_inference.preprocess import NetworkInput, preprocess
 from cargosight_inference.scans.pseudocolour import pseudocolour
 from cargosight_inference.scans.scan import Scan
 from cargosight_models.contract import InputContract

@@ -77,8 +77,8 @@ def test_transmission_is_between_opaque_and_air(value):
         ({"subject": "lorry"}, "subject is 'lorry'"),
         ({"polarity": "bright"}, "polarity"),
         ({"sha256": "abc"}, "64 hex digits"),
-        ({"decode_scale": 0.0}, "decode scale"),
-        ({"decode_scale": 2.0}, "decode scale"),
+        ({"halved": 1}, "halved 1 times"),
+        ({"halved": 1, "full_size": (6, 6)}, "8-bit one"),
         ({"pixel_pitch_mm": (1.0, 0.0)}, "pixel pitch"),
         ({"pixel_pitch_mm": (1.0, float("nan"))}, "pixel pitch"),
         ({"energies_mv": (6.0,)}, "energies"),
@@ -95,3 +95,22 @@ def test_energies_are_for_transmission_alone():
     assert scan(np.ones((3, 3, 2), dtype=np.float32), "transmission", energies_mv=(6.0, 4.0)).energies_mv
     with pytest.raises(ValueError, match="energies"):
         scan(np.ones((3, 3, 3), dtype=np.uint8), "pseudocolour", energies_mv=(6.0, 4.0, 2.0))
+
+
+def test_a_halved_scan_keeps_the_size_of_its_file():
+    found = scan(np.zeros((50, 100, 3), np.uint8), "pseudocolour", halved=1, full_size=(201, 101))
+    assert (found.width, found.height, found.decode_scale) == (201, 101, 0.5)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"halved": 4, "full_size": (160, 80)},
+        {"halved": -1, "full_size": (5, 3)},
+        {"halved": 0, "full_size": (10, 5)},
+        {"halved": 1, "full_size": (20, 10)},
+    ],
+)
+def test_refuses_a_wrong_full_size(facts):
+    with pytest.raises(ValueError, match="halved"):
+        scan(np.zeros((50, 100), np.uint8), "display_grey", **facts)

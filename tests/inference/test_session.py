@@ -70,11 +70,6 @@ def test_results_do_not_depend_on_the_number_of_threads(model_path):
     assert all(np.allclose(one[name], two[name], atol=1e-6) for name in one)
 
 
-def test_an_unknown_provider_lists_those_that_exist(model_path):
-    with pytest.raises(UsageError, match=r"NoSuchProvider.*CPUExecutionProvider"):
-        Session(model_path, providers=("NoSuchProvider",))
-
-
 @pytest.mark.parametrize("content", [b"", b"no model at all", b"\x08\x07"])
 def test_a_file_that_is_no_model_is_refused(tmp_path, content):
     path = tmp_path / "broken.onnx"

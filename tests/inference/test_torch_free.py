@@ -10,7 +10,18 @@ import pytest
 import cargosight_inference
 from tests.made.models import DARK, make_blob_model, write_blobs
 
-HEAVY = ("torch", "torchvision", "albumentations", "pydantic", "onnx", "matplotlib")
+HEAVY = (
+    "torch",
+    "torchvision",
+    "albumentations",
+    "pydantic",
+    "onnx",
+    "matplotlib",
+    "pyarrow",
+    "fsspec",
+    "boto3",
+    "ray",
+)
 
 BLOCK = f"""
 import importlib.abc, json, sys

@@ -16,6 +16,8 @@ from cargosight_models.contract import DataTerms
 from cargosight_models.errors import DataSetError
 from cargosight_models.networks.detector import Detector
 from cargosight_training.commands import export as command
+from cargosight_training.evaluation.accuracy import Accuracy
+from cargosight_training.evaluation.intervals import Rate
 from cargosight_training.export import detector as exporting
 from cargosight_training.export import quantise as quantising
 from cargosight_training.export.folding import fold_norms
@@ -170,11 +172,12 @@ def test_int8_takes_the_place_of_fp32_only_where_it_pays(
     weights: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ratio: float
 ) -> None:
     precision = "int8" if ratio < 1.0 else "fp32"
+    accuracy = Accuracy(0.61, Rate(6, 10), Rate(0, 10), 20)
     compared = []
 
     def measured(fp32: Path, int8: Path, data: object, **_: object) -> quantising.Comparison:
         compared.append((Session(fp32).contract.precision, Session(int8).contract.precision, len(data)))  # type: ignore[arg-type]
-        return quantising.Comparison((0.61, 0.609), Spread.of([ratio]))
+        return quantising.Comparison((accuracy, accuracy), Spread.of([ratio]))
 
     monkeypatch.setattr(quantising, "compare", measured)
     out = tmp_path / "mine.onnx"

@@ -12,6 +12,8 @@ from cargosight_inference.preprocess import preprocess
 from cargosight_inference.session import Session
 from cargosight_models.errors import DataSetError, ExportError
 from cargosight_training.datasets.coco import read_coco
+from cargosight_training.evaluation.accuracy import Accuracy
+from cargosight_training.evaluation.intervals import Rate
 from cargosight_training.export.quantise import Comparison, compare, quantise, time_both
 from cargosight_training.export.suppression import compare_suppression
 from tests.made import scans as made
@@ -92,26 +94,40 @@ def test_a_file_without_a_head_is_refused(tmp_path: Path) -> None:
         quantise(source, [made.scan()], tmp_path / "x.onnx")
 
 
+def accuracy(map50: float, found: int | None = 600) -> Accuracy:
+    if found is None:
+        return Accuracy(map50, None, None, 1000)
+    return Accuracy(map50, Rate(found, 1000), Rate(5, 100), 1000)
+
+
 @pytest.mark.parametrize(
     ("fp32", "int8", "ratio", "keeps"),
     [
-        (0.600, 0.598, 0.6, True),
-        (0.600, 0.640, 0.6, True),
-        (0.600, 0.5951, 0.99, True),
-        (0.600, 0.594, 0.6, False),
-        (0.600, 0.600, 1.0, False),
-        (0.600, 0.600, 1.3, False),
+        (accuracy(0.600), accuracy(0.598), 0.6, True),
+        (accuracy(0.600), accuracy(0.640), 0.6, True),
+        (accuracy(0.600), accuracy(0.5951), 0.99, True),
+        (accuracy(0.600), accuracy(0.594), 0.6, False),
+        (accuracy(0.600), accuracy(0.600), 1.0, False),
+        (accuracy(0.600), accuracy(0.600), 1.3, False),
+        (accuracy(0.600), accuracy(0.600, 591), 0.6, True),
+        (accuracy(0.600), accuracy(0.600, 590), 0.6, False),
+        (accuracy(0.600), accuracy(0.600, 700), 0.6, True),
+        (accuracy(0.600, None), accuracy(0.600, None), 0.6, False),
     ],
 )
 def test_int8_is_kept_where_it_is_good_and_faster(
-    fp32: float, int8: float, ratio: float, keeps: bool
+    fp32: Accuracy, int8: Accuracy, ratio: float, keeps: bool
 ) -> None:
     found = Comparison((fp32, int8), Spread.of([ratio]))
     assert found.keeps_int8 == keeps
     sentence = found.sentence()
     assert sentence.startswith("int8 is kept" if keeps else "fp32 stays")
-    assert f"{fp32:.4f} in fp32 and {int8:.4f} in int8" in sentence
+    assert f"{fp32.map50:.4f} in fp32 and {int8.map50:.4f} in int8" in sentence
     assert f"{ratio:.2f} of the CPU-time" in sentence
+    if int8.detected is None:
+        assert "no detection rate" in sentence
+    else:
+        assert f"600 and {int8.detected.count} of 1000 boxes found" in sentence
 
 
 def test_a_file_compared_with_itself(tmp_path: Path) -> None:
@@ -120,15 +136,15 @@ def test_a_file_compared_with_itself(tmp_path: Path) -> None:
     found = compare(
         exported()[1], exported()[1], data, rounds=3, progress=lambda done, total: seen.append((done, total))
     )
-    assert found.map50[0] == found.map50[1]
-    assert 0.0 <= found.map50[0] <= 1.0
+    assert found.accuracy[0] == found.accuracy[1]
+    assert 0.0 <= found.accuracy[0].map50 <= 1.0
     assert found.ratio.count == 3
     assert seen == [(done, 6) for done in range(1, 7)]
 
 
 def test_data_without_boxes_measures_nothing(tmp_path: Path) -> None:
     data = read_coco(make_dataset(tmp_path, (MadeSource("site", images=2, clean=1.0),)))
-    with pytest.raises(DataSetError, match="cannot be measured"):
+    with pytest.raises(DataSetError, match="no loss of accuracy can be measured"):
         compare(exported()[1], exported()[1], data, rounds=1)
 
 

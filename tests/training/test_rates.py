@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cargosight_training.evaluation.intervals import Rate, make_folds, wilson
+from cargosight_models.intervals import wilson
+from cargosight_training.evaluation.intervals import Rate, make_folds
 from cargosight_training.evaluation.matching import match
 from cargosight_training.evaluation.rates import (
     SCORE_FLOOR,

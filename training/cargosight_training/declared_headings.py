@@ -24,8 +24,8 @@ from cargosight_inference.progress import Progress
 from cargosight_inference.scans.radiograph import radiograph_of
 from cargosight_models.errors import DataSetError
 from cargosight_models.geometry import DoubleArray, FloatArray
+from cargosight_models.intervals import wilson
 from cargosight_training.evaluation.global_look import area_under_roc
-from cargosight_training.evaluation.intervals import wilson
 
 BINS = 32
 _DRAWS = 1000

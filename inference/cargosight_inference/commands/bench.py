@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,41 +14,54 @@ from typing import Any
 import cv2
 import numpy as np
 
+from cargosight_inference.arguments import path_argument
+from cargosight_inference.benchmark.archive import (
+    GROWTH_MB,
+    PLAN_MB,
+    PLAN_SECONDS,
+    measure_archive,
+    measure_soak,
+)
+from cargosight_inference.benchmark.compare import Compared, Rivals, measure_compare
 from cargosight_inference.benchmark.images import COUNT, HEIGHT, WIDTH, make_images
-from cargosight_inference.benchmark.large_scans import LargeScan, measure_large_scans, reads_large_scans
-from cargosight_inference.benchmark.measures import Spread
-from cargosight_inference.benchmark.overhead import Overhead, measure_overhead
+from cargosight_inference.benchmark.large_scans import measure_large_scans, reads_large_scans
+from cargosight_inference.benchmark.machine import processor_name
+from cargosight_inference.benchmark.overhead import measure_overhead
+from cargosight_inference.benchmark.plot import draw
 from cargosight_inference.benchmark.processes import (
     RIVAL,
     RIVAL_WEIGHTS,
-    Start,
-    StreamMemory,
     measure_rival,
     measure_start,
     measure_stream,
     rival_is_installed,
 )
-from cargosight_inference.benchmark.projection import ProjectionTime, measure_projection
-from cargosight_inference.benchmark.service_load import ServiceLoad, measure_service
+from cargosight_inference.benchmark.projection import measure_projection
+from cargosight_inference.benchmark.report import (
+    LARGE_PEAK_TARGET_MB,
+    PEAK_TARGET_MB,
+    RATIO_TARGET,
+    Report,
+    lines_of,
+)
+from cargosight_inference.benchmark.scaling import measure_scaling
+from cargosight_inference.benchmark.service_load import measure_service
 from cargosight_inference.inputs import check_arguments, expand
 from cargosight_inference.inspector import Inspector, default_model
 from cargosight_inference.scans.readers import read_scan
+from cargosight_inference.tuning import measure as measure_running
+from cargosight_models.catalog import ModelFile
 from cargosight_models.errors import ScanError, UsageError
 
 SUMMARY = "Measure the pipeline's overhead, the time to the first result, and memory."
 
-RATIO_TARGET = 1.15
-PEAK_TARGET_MB = 250.0
-LARGE_PEAK_TARGET_MB = 400.0
-FLAT_MB = 5.0
-"""Growth that still counts as flat: the allocator's arenas move by a few MB."""
-
 _PARTS = ("overhead", "start", "memory", "rival", "projection", "large-scan")
-_BY_NAME = ("service",)
-"""Measured only where they are named: they take minutes."""
+_BY_NAME = ("service", "compare", "scaling", "running", "archive", "soak")
+"""Measured only where they are named: they take minutes, or are kept."""
 _THRESHOLD = 0.3
 _MOST_IMAGES = 64
 _MOST_MINUTES = 1440.0
+_ROWS, _SOAK_ROWS, _LEAST_ROWS = 1_000_000, 100_000, 10_000
 
 _EPILOG = f"""\
 overhead    CPU-time of the whole pipeline beside bare cv2.imdecode, cv2.resize and session.run, in turns in
@@ -65,26 +78,19 @@ large-scan  a made cargo scan of 4,000 x 1,200 in 8-bit grey, and one of two ene
 service     only where it is named: `cargosight serve` in a process of its own, to which 50 made scans a minute are
             sent for --minutes, with ten consoles connected: what was lost, seconds from upload to event, and memory of
             service and workers together
+compare     only where it is named: bare `session.run`, the bare calls, this package, and, where they are installed,
+            {RIVAL} predict (on a network of about the same cost, and on this very network) and an inferencer of
+            anomalib, each in a process of its own, in turns: images a second, CPU-time, memory, cold start
+scaling     only where it is named: one and two processes, on scans of three sizes
+running     only where it is named: how many processes and threads are fastest, kept for later runs on this machine
+archive     only where it is named: `cargosight batch` over a simulated archive of --rows paths and a tiny network,
+            killed --kills times at random points: seconds and memory of the plan (targets {PLAN_SECONDS:.0f} s and
+            {PLAN_MB:.0f} MB for a million), and inputs that do not have exactly one row in the end
+soak        only where it is named: memory of such a run and its worker over --rows rows, which should be 40,000
+            or more; the target is a growth below {GROWTH_MB:.0f} MB for 10,000 rows
 
-Times and memory depend on the machine, ratios hardly. Targets are reported, the exit code does not follow
-them."""
-
-
-@dataclass(frozen=True)
-class Report:
-    """What was measured; a part that was not asked for, or a rival that is not installed, is None."""
-
-    model: str
-    fingerprint: str
-    images: str
-    overhead: Overhead | None = None
-    start: Start | None = None
-    memory: StreamMemory | None = None
-    rival: Start | None = None
-    projection: ProjectionTime | None = None
-    large_scans: tuple[LargeScan, ...] | None = None
-    service: ServiceLoad | None = None
-    notes: tuple[str, ...] = ()
+Nothing is fetched. Times and memory depend on the machine, ratios hardly. Targets are reported, the exit code
+does not follow them."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -113,19 +119,54 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--minutes", type=float, default=5.0, metavar="N", help="of the service's load (default: 5)"
     )
     parser.add_argument(
+        "--rows",
+        type=int,
+        metavar="N",
+        help="of the simulated archive (default: 1,000,000, of soak 100,000)",
+    )
+    parser.add_argument(
+        "--kills", type=int, default=20, metavar="N", help="of the archive's run (default: 20)"
+    )
+    parser.add_argument(
         "--rival-weights",
         default=RIVAL_WEIGHTS,
         metavar="FILE",
         help="model of the rival (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--rival-python",
+        default=sys.executable,
+        metavar="FILE",
+        help="compare: Python of the environment where the others are installed (default: this one)",
+    )
+    parser.add_argument(
+        "--rival-size", type=int, default=640, metavar="N", help="compare: its input in pixels (default: 640)"
+    )
+    parser.add_argument(
+        "--anomalib-model",
+        metavar="FILE.pt",
+        help="compare: exported model of anomalib (default: one with random weights)",
+    )
+    parser.add_argument(
+        "--plot", type=path_argument, metavar="FILE.svg", help="draw what compare and scaling measured"
     )
     parser.add_argument("--json", action="store_true", help="write JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure and report."""
-    for name in ("rounds", "starts", "scans"):
+    for name in ("rounds", "starts", "scans", "rival_size"):
         if getattr(arguments, name) < 1:
-            raise UsageError(f"--{name} is {getattr(arguments, name)}; expected 1 or more")
+            option = name.replace("_", "-")
+            raise UsageError(f"--{option} is {getattr(arguments, name)}; expected 1 or more")
+    if arguments.rows is not None and arguments.rows < _LEAST_ROWS:
+        raise UsageError(f"--rows is {arguments.rows}; expected {_LEAST_ROWS:,} or more")
+    if arguments.kills < 1:
+        raise UsageError(f"--kills is {arguments.kills}; expected 1 or more")
+    if arguments.plot is not None and not {"compare", "scaling"} & set(arguments.only or ()):
+        raise UsageError(
+            "--plot draws what --only compare and --only scaling measure; name one of them, or leave it out"
+        )
     if not 0.0 < arguments.minutes <= _MOST_MINUTES:
         raise UsageError(
             f"--minutes is {arguments.minutes:g}; expected more than 0 and at most {_MOST_MINUTES:g}"
@@ -138,7 +179,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         sys.stdout.write(json.dumps(asdict(report), indent=2) + "\n")
     else:
-        sys.stdout.write("\n".join(_lines(report)) + "\n")
+        sys.stdout.write("\n".join(lines_of(report)) + "\n")
+    if arguments.plot is not None:
+        title = f"cargosight bench, {report.model}, {report.images}, {report.processor}"
+        arguments.plot.write_text(draw(report.compare, report.scaling, title), encoding="utf-8")
     return 0
 
 
@@ -179,7 +223,12 @@ def _measure(arguments: argparse.Namespace, paths: Sequence[Path], notes: list[s
         "rival": lambda: measure_rival(paths, arguments.starts, arguments.rival_weights),
         "projection": lambda: measure_projection(arguments.rounds),
         "large-scan": lambda: measure_large_scans(inspector, folder, arguments.rounds),
+        "compare": lambda: _compare(arguments, inspector.model, paths, folder),
+        "scaling": lambda: measure_scaling(inspector.model, folder, rounds=arguments.rounds),
+        "running": lambda: measure_running(inspector.model),
         "service": lambda: measure_service(folder, minutes=arguments.minutes, lane={"model": path}),
+        "archive": lambda: measure_archive(folder / "archive", arguments.rows or _ROWS, arguments.kills),
+        "soak": lambda: measure_soak(folder / "soak", arguments.rows or _SOAK_ROWS),
     }
     for part in _PARTS + _BY_NAME:
         if part not in parts:
@@ -199,83 +248,22 @@ def _measure(arguments: argparse.Namespace, paths: Sequence[Path], notes: list[s
         inspector.contract.name,
         inspector.fingerprint,
         images,
+        processor_name(),
         large_scans=large,
         notes=tuple(notes),
         **results,
     )
 
 
-def _lines(report: Report) -> list[str]:
-    lines = [f"model       {report.model} {report.fingerprint[:12]}, images: {report.images}"]
-    if report.overhead is not None:
-        overhead = report.overhead
-        lines += [
-            f"overhead    CPU-ms a scan: bare calls {_spread(overhead.bare)}",
-            f"            whole pipeline {_spread(overhead.pipeline)}",
-            f"            ratio {_spread(overhead.ratio, 3)}, {_against(overhead.ratio.median, RATIO_TARGET)}",
-            f"            scans/s by the clock: {_spread(overhead.scans_per_second)}",
-        ]
-    if report.start is not None:
-        lines.append(f"start       {_start(report.start)}")
-    if report.rival is not None:
-        lines.append(f"rival       {_start(report.rival)} ({RIVAL})")
-    if report.memory is not None:
-        lines += _memory_lines(report.memory)
-    if report.projection is not None:
-        found = report.projection
-        lines += [
-            f"projection  CPU-ms for {found.side} x {found.side} pixels, {len(found.energies)} energies, "
-            f"{found.materials} materials: {_spread(found.full)}",
-            f"            a tenth of them covered: {_spread(found.sparse)}",
-        ]
-    for scan in report.large_scans or ():
-        lines += _large_scan_lines(scan)
-    if report.service is not None:
-        lines += _service_lines(report.service)
-    return lines + [f"note        {note}" for note in report.notes]
-
-
-def _service_lines(found: ServiceLoad) -> list[str]:
-    return [
-        f"service     {found.scans} scans in {found.seconds:.0f} s, {found.clients} consoles: {found.refused} refused, "
-        f"{found.lost} lost, {found.missed} events missed",
-        f"            seconds from upload to event: median {found.event_p50:.2f}, p95 {found.event_p95:.2f}, "
-        f"longest {found.event_max:.2f}",
-        f"            memory of service and workers: {found.memory_first_mb:.0f} MB in the second quarter, "
-        f"{found.memory_last_mb:.0f} MB in the last",
-    ]
-
-
-def _large_scan_lines(found: LargeScan) -> list[str]:
-    return [
-        f"large scan  {found.name}, {found.tiles} tiles: CPU-ms bare {_spread(found.bare, 0)}",
-        f"            whole pipeline {_spread(found.pipeline, 0)}, {_spread(found.seconds)} s by the clock",
-        f"            overlay {_spread(found.overlay, 0)} beside that",
-        f"            ratio {_spread(found.ratio, 3)}, {_against(found.ratio.median, RATIO_TARGET)}",
-        f"            peak {found.peak_mb:.0f} MB with the overlay, {_against(found.peak_mb, LARGE_PEAK_TARGET_MB)}",
-    ]
-
-
-def _memory_lines(found: StreamMemory) -> list[str]:
-    reached = _against(found.peak_mb, PEAK_TARGET_MB)
-    lines = [f"memory      {found.scans:,} scans, peak {found.peak_mb:.0f} MB, {reached}"]
-    if found.growth_mb is not None:
-        flat = "flat" if found.growth_mb <= FLAT_MB else "not flat"
-        lines.append(f"            {flat}: {found.growth_mb:+.1f} MB after the first third")
-    points = [f"{scans:,}: {now:.0f}" for scans, now in found.checkpoints if now is not None]
-    return [*lines, f"            MB after scans: {', '.join(points)}"] if points else lines
-
-
-def _spread(spread: Spread, digits: int = 2) -> str:
-    return f"{spread.median:.{digits}f} ({spread.lowest:.{digits}f} to {spread.highest:.{digits}f})"
-
-
-def _start(start: Start) -> str:
-    return (
-        f"first result after {_spread(start.seconds)} s, peak {_spread(start.peak_mb, 0)} MB, "
-        f"{start.seconds.count} starts"
+def _compare(
+    arguments: argparse.Namespace, model: ModelFile, paths: Sequence[Path], folder: Path
+) -> Compared:
+    rivals = Rivals(
+        python=arguments.rival_python,
+        weights=arguments.rival_weights,
+        size=arguments.rival_size,
+        anomalib_model=arguments.anomalib_model,
     )
-
-
-def _against(value: float, target: float) -> str:
-    return f"target {target:g}: {'reached' if value <= target else 'missed'}"
+    return measure_compare(
+        model, paths, folder, rounds=arguments.rounds, starts=arguments.starts, rivals=rivals
+    )

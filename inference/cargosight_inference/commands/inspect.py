@@ -12,7 +12,7 @@ from typing import get_args
 
 import cv2
 
-from cargosight_inference.arguments import path_argument
+from cargosight_inference.arguments import path_argument, pitch_argument
 from cargosight_inference.gallery.tables import absolute, read_table
 from cargosight_inference.inputs import STDIN, Input, check_arguments, expand
 from cargosight_inference.inspection import Decision, Inspection
@@ -21,9 +21,12 @@ from cargosight_inference.pipeline import inspect_many, inspect_with_scans
 from cargosight_inference.policy import Policy
 from cargosight_inference.progress import Progress
 from cargosight_inference.results import ResultWriter
+from cargosight_inference.running_arguments import add_running_arguments, execution_of, running_of
 from cargosight_inference.scans.scan import Polarity, Scan, Subject
-from cargosight_inference.session import MOST_THREADS, ThreadPolicy
+from cargosight_inference.session import ThreadPolicy
 from cargosight_inference.spelling import spelled_out
+from cargosight_inference.tuning import Running
+from cargosight_models.catalog import find_model
 from cargosight_models.errors import UsageError
 
 SUMMARY = "Inspect scans: a decision for each, with the items found."
@@ -127,32 +130,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="what it says of each scan: CSV with the first line path,heading, or JSON",
     )
-    parser.add_argument(
-        "--threads",
-        type=int,
-        default=1,
-        metavar="N",
-        help="threads of the network beside one that reads ahead (default: 1)",
-    )
+    add_running_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Inspect what the arguments name; return the exit code."""
     check_arguments(arguments.paths)
-    if not 1 <= arguments.threads <= MOST_THREADS:
-        raise UsageError(f"--threads {arguments.threads} found; expected 1 to {MOST_THREADS}")
+    execution = execution_of(arguments)
     declared = _declared(arguments)
+    model = find_model(default_model(arguments.subject) if arguments.model is None else arguments.model)
+    running = running_of(arguments, model, execution)
     inspector = Inspector(
-        default_model(arguments.subject) if arguments.model is None else arguments.model,
+        model,
         subject=arguments.subject,
         operating_point=arguments.operating_point,
         threshold=arguments.threshold,
-        threads=ThreadPolicy(intra_op=arguments.threads),
+        threads=ThreadPolicy(intra_op=running.threads_alone),
+        execution=execution,
         policy=Policy() if arguments.policy is None else Policy.read(arguments.policy),
         max_pixels=arguments.max_pixels,
         air_level=arguments.air_level,
         polarity=arguments.polarity,
-        pixel_pitch_mm=_pitch(arguments.pitch),
+        pixel_pitch_mm=pitch_argument(arguments.pitch),
         correct=arguments.correct,
         gallery=arguments.gallery,
         declared=declared,
@@ -193,7 +192,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(
             f"nothing to inspect in {', '.join(arguments.paths)}; no file there looks like a scan"
         )
-    _summarise(counts, progress)
+    _summarise(counts, progress, running)
     if arguments.declared_table is not None:
         _compare_with_table(arguments.declared_table, undeclared, sorted(unmatched))
     return EXIT_UNREADABLE if counts["unreadable"] else EXIT_OK
@@ -209,25 +208,6 @@ def _compare_with_table(table: Path, undeclared: int, unmatched: list[str]) -> N
         sys.stderr.write(
             f"{len(unmatched):,} {what} no scan that was inspected, in {table}; the first: {unmatched[0]}\n"
         )
-
-
-def _pitch(words: str | None) -> tuple[float, float] | None:
-    """Return the size of a pixel (x, y) in mm.
-
-    Raises:
-        UsageError: it is not one number or two.
-    """
-    if words is None:
-        return None
-    try:
-        sides = [float(word) for word in words.split(",")]
-    except ValueError:
-        sides = []
-    if not 1 <= len(sides) <= 2:
-        raise UsageError(
-            f"--pitch {words} found; expected millimetres, such as 4.5, or 4.5,5 for across and down"
-        )
-    return sides[0], sides[-1]
 
 
 def _declared(arguments: argparse.Namespace) -> str | Mapping[str, str] | None:
@@ -301,11 +281,11 @@ def describe(inspection: Inspection) -> str:
     return f"{inspection.decision:<10}  {inspection.path}  {what}  {inspection.timings_ms['total']:.0f} ms"
 
 
-def _summarise(counts: dict[Decision, int], progress: Progress) -> None:
+def _summarise(counts: dict[Decision, int], progress: Progress, running: Running) -> None:
     parts = [f"{count:,} {decision}" for decision, count in counts.items() if count]
     rate = progress.done / max(progress.elapsed, 1e-9)
     progress.erase()
     sys.stderr.write(
         f"{progress.done:,} {'scan' if progress.done == 1 else 'scans'}: {', '.join(parts)}; "
-        f"{progress.elapsed:.1f} s, {rate:.1f} scans/s\n"
+        f"{progress.elapsed:.1f} s, {rate:.1f} scans/s ({running.in_words()})\n"
     )

@@ -42,11 +42,17 @@ def checked_heading(text: str) -> str:
         UsageError: it is empty, longer than 64 letters, or not printable.
     """
     heading = text.strip()
-    if not heading or len(heading) > _LONGEST_HEADING or not heading.isprintable():
+    if not is_heading(text):
         raise UsageError(
             f"a heading is {text[:80]!r}; expected one such as 4011, or {EMPTY}, of 1 to {_LONGEST_HEADING} letters"
         )
     return EMPTY if heading.lower() == EMPTY else heading
+
+
+def is_heading(text: str) -> bool:
+    """Return whether a text is a heading, with or without spaces around it."""
+    heading = text.strip()
+    return 0 < len(heading) <= _LONGEST_HEADING and heading.isprintable()
 
 
 def read_table(path: Path) -> list[Row]:

@@ -18,6 +18,15 @@ from cargosight_models.errors import ScanError
 Pixels = npt.NDArray[Any]
 
 _UPRIGHT_RGB = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+_HALVED_GREY = tuple(
+    cv2.IMREAD_IGNORE_ORIENTATION | halved
+    for halved in (
+        cv2.IMREAD_REDUCED_GRAYSCALE_2,
+        cv2.IMREAD_REDUCED_GRAYSCALE_4,
+        cv2.IMREAD_REDUCED_GRAYSCALE_8,
+    )
+)
+_HALVED_RGB = tuple(cv2.IMREAD_COLOR_RGB | flags for flags in _HALVED_GREY)  # REDUCED_COLOR means BGR
 _PNG_ESSENTIALS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _JPEG_FILL = 128
 _JPEG_START = b"\xff\xd8"
@@ -60,8 +69,13 @@ class _Quiet:
 _quiet = _Quiet()
 
 
-def decode_still(data: bytes, header: ImageHeader) -> tuple[Pixels, bool]:
+def decode_still(data: bytes, header: ImageHeader, *, halved: int = 0) -> tuple[Pixels, bool]:
     """Decode a JPEG, PNG, WebP or BMP whose header was read.
+
+    Args:
+        data: the file.
+        header: of it.
+        halved: of a JPEG, how often its sides are halved, 0 to 3; an odd last row or column is dropped.
 
     Returns:
         The pixels, uint8 (H, W), uint8 (H, W, 3) RGB or uint16 (H, W), and whether transparency was laid
@@ -72,14 +86,19 @@ def decode_still(data: bytes, header: ImageHeader) -> tuple[Pixels, bool]:
     """
     source = _essential_png(data) if header.format == "PNG" else data
     flags = _UPRIGHT_RGB if header.colour and not header.alpha else cv2.IMREAD_UNCHANGED
+    if halved:
+        flags = (_HALVED_RGB if header.colour else _HALVED_GREY)[halved - 1]
     pixels = _imdecode(source, flags, header.format)
-    if pixels.shape[:2] != (header.height, header.width):
+    width, height = (-(-side // (1 << halved)) for side in (header.width, header.height))
+    if pixels.shape[:2] != (height, width):
         raise ScanError(
             f"the {header.format} decodes to {pixels.shape[1]} x {pixels.shape[0]} pixels where its "
-            f"header says {header.width} x {header.height}; it is damaged, copy the file again"
+            f"header says {width} x {height}; it is damaged, copy the file again"
         )
     if header.format == "JPEG":
         _demand_whole_jpeg(data, pixels, flags)
+        # The last of an odd number stands for half as many pixels as the others.
+        pixels = pixels[: header.height >> halved, : header.width >> halved]
     return _over_white(pixels) if header.alpha else (pixels, False)
 
 

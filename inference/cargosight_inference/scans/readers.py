@@ -9,6 +9,10 @@ its `markings`.
 - 16-bit grey is raw detector counts and becomes `transmission`; two 16-bit TIFF pages are two energies.
 - `.npy` files hold any of the three; see `npy` for the shapes and dtypes.
 
+Who says into which shapes the network will letterbox the scan gets a JPEG decoded at a half, a quarter or an eighth of
+its size where that is still no smaller than the network's picture: its decoder then leaves out work for what nobody
+would see. The scan keeps the size of the file. Scans of cargo are always decoded whole, since their load is measured.
+
 EXIF rotation is not applied, so that boxes are in the file's own pixels; the scan's assumptions say when
 there was one.
 """
@@ -18,7 +22,7 @@ import hashlib
 import math
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -26,10 +30,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from cargosight_inference.letterbox import Shape, halvings_for
 from cargosight_inference.scans.decode import decode_still, decode_tiff_page
 from cargosight_inference.scans.markings import burnt_in_lines
 from cargosight_inference.scans.npy import npy_array, npy_header
-from cargosight_inference.scans.scan import Kind, Polarity, Scan, Subject
+from cargosight_inference.scans.scan import MOST_HALVINGS, Kind, Polarity, Scan, Subject
 from cargosight_inference.scans.sniff import (
     SUPPORTED,
     Format,
@@ -68,6 +73,8 @@ class ReadOptions:
         polarity: whether air is bright or dark, None to find out (16-bit) or to take air as bright (8-bit).
         pixel_pitch_mm: (x, y) size of a pixel at the load, None where it is not known; no file is believed in it, since
             most carry the resolution of a screen.
+        letterboxes: (height, width) of the shapes of which the network will get one; a JPEG that is no scan of cargo is
+            decoded no larger than that needs. None of them: everything is decoded whole.
     """
 
     subject: Subject = "unknown"
@@ -75,6 +82,7 @@ class ReadOptions:
     air_level: float | None = None
     polarity: Polarity | None = None
     pixel_pitch_mm: tuple[float, float] | None = None
+    letterboxes: tuple[Shape, ...] = ()
 
     def __post_init__(self) -> None:
         if self.subject not in get_args(Subject):
@@ -108,6 +116,8 @@ class _Meaning:
     assumptions: tuple[str, ...]
     markings: npt.NDArray[np.bool_] | None = None
     air_level: float | None = None
+    halved: int = 0
+    full_size: tuple[int, int] | None = None
 
 
 _DEFAULTS = ReadOptions()
@@ -126,6 +136,25 @@ def read_scan(path: str | Path, options: ReadOptions = _DEFAULTS) -> Scan:
     """
     try:
         return read_scan_bytes(_read_file(Path(path), options.max_pixels), options, str(path))
+    except ScanError as error:
+        error.add_note(f"in {path}")
+        raise
+
+
+def read_scan_and_whole(path: str | Path, options: ReadOptions = _DEFAULTS) -> tuple[Scan, Scan]:
+    """Read a file once, and return the scan beside the same at full size, such as for an overlay.
+
+    They are one where nothing was decoded at reduced size.
+
+    Raises:
+        ScanError: as `read_scan`.
+    """
+    try:
+        data = _read_file(Path(path), options.max_pixels)
+        scan = read_scan_bytes(data, options, str(path))
+        if scan.halved == 0:
+            return scan, scan
+        return scan, read_scan_bytes(data, replace(options, letterboxes=()), str(path))
     except ScanError as error:
         error.add_note(f"in {path}")
         raise
@@ -156,6 +185,8 @@ def read_scan_bytes(data: bytes, options: ReadOptions = _DEFAULTS, path: str | N
         polarity_given=options.polarity is not None,
         pixel_pitch_mm=options.pixel_pitch_mm,
         air_level=meaning.air_level,
+        halved=meaning.halved,
+        full_size=meaning.full_size,
     )
 
 
@@ -205,10 +236,14 @@ def _demand_limit(what: str, width: int, height: int, total: int, options: ReadO
 def _read_still(data: bytes, format_: Format, options: ReadOptions) -> _Meaning:
     header = _STILLS[format_](data)
     _demand_limit(format_, header.width, header.height, header.width * header.height, options)
-    pixels, laid = decode_still(data, header)
+    halved = 0
+    if format_ == "JPEG" and options.letterboxes and options.subject != "cargo":
+        halved = min(MOST_HALVINGS, halvings_for(header.width, header.height, options.letterboxes))
+    pixels, laid = decode_still(data, header, halved=halved)
     if pixels.dtype == np.uint16:
         return _from_counts((pixels,), options, _orientation_note(header.orientation))
-    return _from_display(pixels, options, header.orientation, transparent=laid)
+    meaning = _from_display(pixels, options, header.orientation, transparent=laid)
+    return replace(meaning, halved=halved, full_size=(header.width, header.height)) if halved else meaning
 
 
 def _read_tiff(data: bytes, options: ReadOptions) -> _Meaning:

@@ -12,6 +12,9 @@ Kind = Literal["pseudocolour", "display_grey", "transmission"]
 Subject = Literal["baggage", "cargo", "unknown"]
 Polarity = Literal["air_bright", "air_dark"]
 
+MOST_HALVINGS = 3
+"""A JPEG's blocks have 8 x 8 pixels: one is left of each."""
+
 
 @dataclass(frozen=True, eq=False)
 class Scan:
@@ -33,7 +36,9 @@ class Scan:
         air_level: counts in air of the more penetrating channel, as given or as the reader found it; after inversion of
             a source with dark air. None of what did not come as counts.
         polarity_given: whether the caller said the polarity, so that nobody looks for another.
-        decode_scale: scan pixels per file pixel, 1.0 unless the file was decoded at reduced size; in (0, 1].
+        halved: how often the image was halved while it was decoded, 0 to `MOST_HALVINGS`: `pixels` have a half, a
+            quarter or an eighth of the scan's width and height, an odd last row or column dropped. Only 8-bit scans.
+        full_size: (width, height) of the scan where it was halved, None otherwise.
         assumptions: what the reader had to assume, one sentence each.
         markings: bool (H, W), pixels over which a vendor's console burnt coloured lines and captions; None when
             there are none. Read-only.
@@ -47,7 +52,8 @@ class Scan:
     pixel_pitch_mm: tuple[float, float] | None = None
     energies_mv: tuple[float, ...] | None = None
     polarity: Polarity = "air_bright"
-    decode_scale: float = 1.0
+    halved: int = 0
+    full_size: tuple[int, int] | None = None
     assumptions: tuple[str, ...] = ()
     markings: npt.NDArray[np.bool_] | None = None
     polarity_given: bool = False
@@ -64,8 +70,6 @@ class Scan:
             raise ValueError(f"a scan's polarity is {self.polarity!r}; expected air_bright or air_dark")
         if len(self.sha256) != 64:
             raise ValueError(f"a scan's sha256 is {self.sha256!r}; expected 64 hex digits")
-        if not 0.0 < self.decode_scale <= 1.0:
-            raise ValueError(f"a scan's decode scale is {self.decode_scale}; expected one in (0, 1]")
         if self.pixel_pitch_mm is not None and not all(
             math.isfinite(pitch) and pitch > 0.0 for pitch in self.pixel_pitch_mm
         ):
@@ -75,6 +79,7 @@ class Scan:
         if self.air_level is not None and not (math.isfinite(self.air_level) and self.air_level > 0.0):
             raise ValueError(f"a scan's air level is {self.air_level}; expected counts above 0, or None")
         _check_pixels(self.pixels, self.kind)
+        self._check_halved()
         if self.energies_mv is not None and (
             self.kind != "transmission" or len(self.energies_mv) != self.pixels.shape[2]
         ):
@@ -95,13 +100,33 @@ class Scan:
 
     @property
     def width(self) -> int:
-        """Width in pixels."""
-        return int(self.pixels.shape[1])
+        """Width of the scan in pixels, that of the file, also where it was decoded at reduced size."""
+        return int(self.pixels.shape[1]) if self.full_size is None else self.full_size[0]
 
     @property
     def height(self) -> int:
-        """Height in pixels."""
-        return int(self.pixels.shape[0])
+        """Height of the scan in pixels, that of the file, also where it was decoded at reduced size."""
+        return int(self.pixels.shape[0]) if self.full_size is None else self.full_size[1]
+
+    @property
+    def decode_scale(self) -> float:
+        """Decoded pixels per pixel of the file along a side: 1, 0.5, 0.25 or 0.125."""
+        return 1.0 / (1 << self.halved)
+
+    def _check_halved(self) -> None:
+        if not 0 <= self.halved <= MOST_HALVINGS or (self.halved > 0) != (self.full_size is not None):
+            raise ValueError(
+                f"a scan was halved {self.halved} times and has the full size {self.full_size}; expected 0 to "
+                f"{MOST_HALVINGS} times, and a full size where it was halved"
+            )
+        if self.full_size is None:
+            return
+        due = (self.full_size[1] >> self.halved, self.full_size[0] >> self.halved)
+        if self.pixels.shape[:2] != due or self.kind == "transmission" or self.markings is not None:
+            raise ValueError(
+                f"a {self.kind} scan of {self.full_size[0]} x {self.full_size[1]}, halved {self.halved} times, has "
+                f"pixels {self.pixels.shape}; expected an 8-bit one without markings of {due[1]} x {due[0]}"
+            )
 
 
 def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

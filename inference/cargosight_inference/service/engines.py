@@ -188,7 +188,7 @@ def facts_of(inspector: "Inspector", golden: Mapping[str, Any]) -> EngineFacts:
         fingerprint=inspector.fingerprint,
         operating_point=inspector.operating_point,
         thresholds=dict(inspector.thresholds),
-        precision=inspector.contract.precision,
+        precision=inspector.precision,
         classes=inspector.contract.classes,
         policy={**policy, "refer_classes": "all" if classes is None else list(classes)},
         golden=dict(golden),

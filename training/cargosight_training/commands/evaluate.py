@@ -41,6 +41,10 @@ unusual by itself. Models of a cross-validation are pooled: each with its own un
 With --left-out each model is shown only the families that it was not taught (`data.classes` of its training):
 how the map marks a threat that nobody has heard of.
 
+With --precisions the model runs in fp32, in int8 (a file of `cargosight export --int8`, or one made here of the
+scans of --calibrate-on), and in what other providers of this machine offer; the table says what each finds and
+costs, which may be the default, and what could not be run here.
+
 With --choose-operating-points the thresholds for false-alarm rates of 1, 5 and 10 % of clean scans, with
 the rates measured, are written into the sidecar beside the model file (MODEL.points.json). These must be
 real scans, unless the model was trained on simulated ones alone.
@@ -109,6 +113,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --projections: project only the families that are no class of the model",
     )
     parser.add_argument(
+        "--precisions",
+        action="store_true",
+        help="compare the model in every precision that this machine runs",
+    )
+    parser.add_argument(
+        "--int8", type=path_argument, metavar="FILE.onnx", help="with --precisions: the int8 file"
+    )
+    parser.add_argument(
+        "--calibrate-on",
+        type=path_argument,
+        metavar="FILE.json",
+        help="with --precisions: training scans to make an int8 file of",
+    )
+    parser.add_argument(
         "--samples", type=int, default=SAMPLES, help=f"bootstrap samples, 0 for none (default: {SAMPLES})"
     )
     parser.add_argument(
@@ -129,11 +147,13 @@ def run(args: argparse.Namespace) -> int:
     if args.choose_operating_points and not args.force:
         _check_may_be_replaced(args.model)
     dataset = load_data(args.data, images=args.images, chosen=args.only, left_out=args.without)
+    _check_companions(args)
     if args.projections:
         return _projections(args, dataset)
-    for given, option in ((args.fold, "--fold"), (args.left_out, "--left-out")):
-        if given:
-            raise UsageError(f"{option} goes with --projections; add it, or leave {option} out")
+    if args.precisions:
+        from cargosight_training.commands.evaluate_precisions import evaluate_precisions
+
+        return evaluate_precisions(args, dataset)
     written = []
     if args.choose_operating_points:
         with _without_stale_points(args.model):
@@ -149,6 +169,28 @@ def run(args: argparse.Namespace) -> int:
         sys.stdout.write(summary(evaluation))
         sys.stdout.writelines(f"wrote {path}\n" for path in written)
     return 0
+
+
+def _check_companions(args: argparse.Namespace) -> None:
+    """Refuse an option without the one that it goes with.
+
+    Raises:
+        UsageError: the message names both.
+    """
+    companions = {
+        "--projections": ((args.fold, "--fold"), (args.left_out, "--left-out")),
+        "--precisions": ((args.int8, "--int8"), (args.calibrate_on, "--calibrate-on")),
+    }
+    asked = {"--projections": args.projections, "--precisions": args.precisions}
+    for needed, options in companions.items():
+        for given, option in options:
+            if given and not asked[needed]:
+                raise UsageError(f"{option} goes with {needed}; add it, or leave {option} out")
+    others = args.projections or args.choose_operating_points or args.null_projections
+    if args.precisions and others:
+        raise UsageError(
+            "--precisions compares figures of the model alone; leave the other kinds of evaluation out"
+        )
 
 
 def _projections(args: argparse.Namespace, dataset: DataSet) -> int:

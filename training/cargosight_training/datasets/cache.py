@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cargosight_inference.letterbox import Shape
 from cargosight_inference.preprocess import preprocess
 from cargosight_inference.scans.readers import ReadOptions, read_scan
 from cargosight_inference.scans.scan import Scan, Subject
@@ -25,7 +26,7 @@ from cargosight_models.locking import exclusive
 from cargosight_training.datasets.records import ImageRecord
 
 Picture = npt.NDArray[Any]
-_VERSION = 3  # raise it when the way pictures are made changes
+_VERSION = 4  # raise it when the way pictures are made changes
 
 
 @dataclass(frozen=True)
@@ -154,21 +155,27 @@ class PictureCache:
 
 
 def _picture_of(record: ImageRecord, pixels: int | None, subject: Subject) -> tuple[Picture, float, float]:
-    scan = read_record(record, subject)
+    scan = read_record(record, subject, () if pixels is None else ((pixels, pixels),))
     try:
         return _cached_picture(scan, pixels)
     except ScanError as error:
         raise DataSetError(f"image {record.path} cannot be trained on: {error}") from error
 
 
-def read_record(record: ImageRecord, subject: Subject) -> Scan:
+def read_record(record: ImageRecord, subject: Subject, letterboxes: tuple[Shape, ...] = ()) -> Scan:
     """Read the scan of a record.
+
+    Args:
+        record: of a data set.
+        subject: what was scanned.
+        letterboxes: shapes that it will be letterboxed into, so that it is decoded as in every inspection; none where
+            all of its pixels are wanted.
 
     Raises:
         DataSetError: it cannot be read, or has not the size that its annotations say.
     """
     try:
-        scan = read_scan(record.path, ReadOptions(subject=subject))
+        scan = read_scan(record.path, ReadOptions(subject=subject, letterboxes=letterboxes))
     except ScanError as error:
         raise DataSetError(
             f"image {record.path} cannot be read: {error}; replace it, or take it out of the annotation file"

@@ -4,6 +4,9 @@ Two nulls. *Nothing*: a piece of empty air, cut out, turned, resized, placed and
 be; its areal density is zero, its factor 1, so the picture must come out unchanged, bit for bit and in its own
 type. *Decoy*: a piece of another bag of the same source that holds no annotated item. A decoy leaves behind what
 any projection leaves behind (doubled texture, a soft edge); a model that learnt those instead of items alarms.
+
+Pieces are projected at full size. A JPEG of twice the network's size or more, which an inspection decodes at reduced
+scale, is halved afterwards here, and its scores may differ in the third digit for that alone.
 """
 
 from collections.abc import Iterator, Sequence

@@ -26,20 +26,23 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from cargosight_inference.benchmark.measures import Spread
-from cargosight_inference.preprocess import choose_shape, preprocess
+from cargosight_inference.letterbox import choose_shape
+from cargosight_inference.preprocess import preprocess
 from cargosight_inference.scans.scan import Scan
 from cargosight_inference.session import Session
 from cargosight_models.contract import InputContract
-from cargosight_models.errors import DataSetError, ExportError
+from cargosight_models.errors import ExportError
 from cargosight_models.geometry import FloatArray
 from cargosight_training.datasets.records import DataSet
-from cargosight_training.evaluation.figures import compute
-from cargosight_training.evaluation.run import inspect_dataset, open_inspector
+from cargosight_training.evaluation.accuracy import (
+    ALLOWED_DETECTION,
+    ALLOWED_MAP50,
+    Accuracy,
+    accuracy_on,
+)
+from cargosight_training.evaluation.run import open_inspector
 from cargosight_training.export.storage import store_half, write_model
 from cargosight_training.export.timing import alternate
-
-ALLOWED_LOSS = 0.005
-"""Of mAP50: half a point."""
 
 _LAST_LAYERS = ("head.class_out.", "head.box_out.")
 """In the names of their weights."""
@@ -53,27 +56,36 @@ class Comparison:
     """An int8 file beside the fp32 file that it was made from.
 
     Attributes:
-        map50: of fp32 and of int8 on the validation data, in [0, 1]: the average over the classes with 20 boxes
-            or more, over all classes with a box where there is none.
+        accuracy: of fp32 and of int8 on the validation data.
         ratio: CPU-time of a run, int8 over fp32, by round.
     """
 
-    map50: tuple[float, float]
+    accuracy: tuple[Accuracy, Accuracy]
     ratio: Spread
 
     @property
     def keeps_int8(self) -> bool:
-        """Whether int8 is worth having: less than half a point of mAP50 lost, and faster."""
-        return self.map50[0] - self.map50[1] < ALLOWED_LOSS and self.ratio.median < 1.0
+        """Whether int8 is worth having: it loses as little as `Accuracy.keeps` allows, and is faster."""
+        before, after = self.accuracy
+        return before.keeps(after) and self.ratio.median < 1.0
 
     def sentence(self) -> str:
         """What was measured, and what follows."""
-        before, after = self.map50
+        before, after = self.accuracy
         return (
-            f"{'int8 is kept' if self.keeps_int8 else 'fp32 stays'}: mAP50 {before:.4f} in fp32 and {after:.4f} in "
-            f"int8 (it may lose less than {ALLOWED_LOSS:g}), int8 takes {self.ratio.median:.2f} of the CPU-time of "
-            "fp32 (it must take less than 1)"
+            f"{'int8 is kept' if self.keeps_int8 else 'fp32 stays'}: mAP50 {before.map50:.4f} in fp32 and "
+            f"{after.map50:.4f} in int8 (it may lose less than {ALLOWED_MAP50:g}), {_found(before, after)}, int8 takes "
+            f"{self.ratio.median:.2f} of the CPU-time of fp32 (it must take less than 1)"
         )
+
+
+def _found(before: Accuracy, after: Accuracy) -> str:
+    if before.detected is None or after.detected is None:
+        return "no detection rate at a false-alarm rate of 5 %, since fewer than two scans are clean"
+    return (
+        f"{before.detected.count} and {after.detected.count} of {before.detected.of} boxes found at a false-alarm rate "
+        f"of 5 % (it may lose less than {ALLOWED_DETECTION:.0%} of them)"
+    )
 
 
 def quantise(source: Path, scans: Iterable[Scan], out: Path) -> Path:
@@ -132,16 +144,16 @@ def compare(
     Raises:
         DataSetError: the data has no box of a class that the model finds, or cannot be read.
     """
-    scores: list[float] = []
+    measured: list[Accuracy] = []
     for path in (fp32, int8):
-        offset = len(scores)
+        offset = len(measured)
 
         def advance(done: int, total: int, offset: int = offset) -> None:
             if progress is not None:
                 progress(offset * total + done, 2 * total)
 
-        scores.append(_map50(path, dataset, advance))
-    return Comparison((scores[0], scores[1]), time_both(fp32, int8, rounds=rounds))
+        measured.append(accuracy_on(open_inspector(str(path)), dataset, progress=advance))
+    return Comparison((measured[0], measured[1]), time_both(fp32, int8, rounds=rounds))
 
 
 def time_both(fp32: Path, int8: Path, *, rounds: int = 30) -> Spread:
@@ -151,19 +163,6 @@ def time_both(fp32: Path, int8: Path, *, rounds: int = 30) -> Spread:
     tensor = np.random.default_rng(0).random((1, 3, height, width), dtype=np.float32)
     rows = alternate([partial(session.run, tensor) for session in sessions], rounds)
     return Spread.of([second / first for first, second in rows])
-
-
-def _map50(path: Path, dataset: DataSet, progress: Callable[[int, int], None]) -> float:
-    inspected = inspect_dataset(open_inspector(str(path)), dataset, progress=progress)
-    scored, _ = inspected.by_origin()[0]  # real scans, where there are any
-    figures = compute(scored, samples=0)
-    average = figures.headline if figures.headline.classes else figures.all_classes
-    if average.map50 is None:
-        raise DataSetError(
-            f"the data set {dataset.name!r} has no box of a class that the model finds, so that what int8 loses "
-            "cannot be measured; give data with boxes"
-        )
-    return average.map50
 
 
 class _Calibration(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime has no types

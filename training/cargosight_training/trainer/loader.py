@@ -127,8 +127,9 @@ class TrainingSamples(Dataset[Item]):
     def _plain(self, position: int, size: int) -> Item:
         """The very tensor that an inspection of this scan gives the network."""
         record = self._records[position]
-        scan = read_record(record, self._config.subject)
-        view = preprocess(scan, InputContract(shapes=((size, size),)))
+        shapes = ((size, size),)
+        scan = read_record(record, self._config.subject, shapes)
+        view = preprocess(scan, InputContract(shapes=shapes))
         whole = np.array([[0, 0, size, size]], dtype=np.float32)
         regions = LabelledRegions(whole, record.labelled[None])
         boxes = clip_boxes(view.to_input.boxes(record.annotations.boxes), size, size)

@@ -56,7 +56,7 @@ def draw_sheet(
     cells = []
     for row in _spread([len(image.annotations) > 0 for image in images], count):
         scan = read_record(images[row], inspector.subject)
-        inspection = inspector.inspect(scan)
+        inspection = inspector.inspect(images[row].path)
         shown = findings[row].above(threshold)
         point = f"threshold {threshold:.3f}, as many findings as boxes"
         found = _with_findings(inspection, shown, "found", point)

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from cargosight_models.intervals import wilson
 from cargosight_training.evaluation.anomaly_figures import MapFigures
-from cargosight_training.evaluation.intervals import Rate, wilson
+from cargosight_training.evaluation.intervals import Rate
 from cargosight_training.evaluation.projections.figures import AtPoint, ProjectionFigures
 
 DEFINITIONS = (

@@ -1,0 +1,266 @@
+"""A prefix of an S3 bucket as a place, and objects of S3 as inputs. Settings are those of every AWS tool.
+
+Credentials, region, endpoint (`AWS_ENDPOINT_URL`) and addressing come from the environment and the files in `~/.aws`.
+"""
+
+import functools
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from cargosight_inference.batch.places import BatchError, NoSuchName, Place, check_name
+from cargosight_inference.batch.scratch import system_scratch
+from cargosight_models.errors import MissingExtraError, UsageError
+
+_WRITER = "cargosight-writer"
+"""Of an object's metadata: tells a writer whose first attempt got through, though its answer was lost, that it won."""
+_TRIES = 5
+_ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
+
+
+@dataclass(frozen=True)
+class S3Object:
+    """One object of a listing.
+
+    Attributes:
+        key: of the object in its bucket.
+        size: in bytes.
+        version: its entity tag.
+    """
+
+    key: str
+    size: int
+    version: str
+
+
+class S3Place(Place):
+    """A prefix of a bucket; `If-None-Match: *` lets the first writer win."""
+
+    def __init__(self, url: str) -> None:
+        """Name the prefix, in which nothing needs to be.
+
+        Raises:
+            UsageError: the URL has no bucket.
+            MissingExtraError: the extra `s3` is not installed.
+        """
+        self.bucket, prefix = split_url(url)
+        self.prefix = prefix.strip("/")
+        self.url = f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+        self.scratch = system_scratch()
+        self._client = client()
+
+    def read(self, name: str) -> bytes:
+        """See `Place.read`."""
+        with _told(f"read {name} of {self.url}"):
+            try:
+                answer = self._client.get_object(Bucket=self.bucket, Key=self._key(name))
+                return bytes(answer["Body"].read())
+            except _client_error() as error:
+                if _code(error) in _ABSENT:
+                    raise NoSuchName(f"there is no {name} in {self.url}") from None
+                raise
+
+    def exists(self, name: str) -> bool:
+        """See `Place.exists`."""
+        return self._head(name) is not None
+
+    def names(self, prefix: str = "") -> Iterator[str]:
+        """See `Place.names`."""
+        root = f"{self.prefix}/" if self.prefix else ""
+        for found in list_objects(self.bucket, root + prefix):
+            yield found.key.removeprefix(root)
+
+    def publish(self, name: str, source: Path | bytes) -> bool:
+        """See `Place.publish`."""
+        writer = uuid4().hex
+        for attempt in range(_TRIES):
+            try:
+                with _told(f"write {name} into {self.url}"):
+                    self._put(name, source, IfNoneMatch="*", Metadata={_WRITER: writer})
+                    return True
+            except BatchError as error:
+                code = _code(error.__cause__)
+                if code in {"PreconditionFailed", "412"}:
+                    found = self._head(name)
+                    return found is not None and found.get("Metadata", {}).get(_WRITER) == writer
+                # Another writer of the same name was under way, and may still fail: S3 wants the whole put again.
+                if code not in {"ConditionalRequestConflict", "409"} or attempt == _TRIES - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    def replace(self, name: str, content: bytes) -> None:
+        """See `Place.replace`."""
+        with _told(f"write {name} into {self.url}"):
+            self._put(name, content)
+
+    def delete(self, name: str) -> None:
+        """See `Place.delete`."""
+        with _told(f"remove {name} of {self.url}"):
+            self._client.delete_object(Bucket=self.bucket, Key=self._key(name))
+
+    def _put(self, name: str, source: Path | bytes, **condition: str | dict[str, str]) -> None:
+        key = self._key(name)
+        if isinstance(source, Path):
+            with source.open("rb") as body:
+                self._client.put_object(Bucket=self.bucket, Key=key, Body=body, **condition)
+        else:
+            self._client.put_object(Bucket=self.bucket, Key=key, Body=source, **condition)
+
+    def _head(self, name: str) -> dict[str, Any] | None:
+        with _told(f"look for {name} in {self.url}"):
+            try:
+                return dict(self._client.head_object(Bucket=self.bucket, Key=self._key(name)))
+            except _client_error() as error:
+                if _code(error) in _ABSENT:
+                    return None
+                raise
+
+    def _key(self, name: str) -> str:
+        check_name(name)
+        return f"{self.prefix}/{name}" if self.prefix else name
+
+
+def split_url(url: str) -> tuple[str, str]:
+    """Return bucket and key (or prefix) of `s3://bucket/key`; a key may hold any character.
+
+    Raises:
+        UsageError: there is no bucket in it.
+    """
+    bucket, _, key = url.removeprefix("s3://").partition("/")
+    if not bucket:
+        raise UsageError(f"{url} names no bucket; expected s3://bucket/prefix")
+    return bucket, key
+
+
+def list_objects(bucket: str, prefix: str) -> Iterator[S3Object]:
+    """Yield the objects whose keys begin with a prefix, in the order of their keys, page by page.
+
+    Raises:
+        BatchError: they cannot be listed.
+    """
+    pages = iter(client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix))
+    while True:
+        with _told(f"list s3://{bucket}/{prefix}"):
+            page = next(pages, None)
+        if page is None:
+            return
+        for found in page.get("Contents", ()):
+            yield S3Object(found["Key"], int(found["Size"]), _tag(found))
+
+
+def find_object(bucket: str, key: str) -> S3Object | None:
+    """Return the object of a key, None where there is none.
+
+    Raises:
+        BatchError: the bucket does not answer, or does not let itself be read.
+    """
+    with _told(f"look for s3://{bucket}/{key}"):
+        try:
+            found = client().head_object(Bucket=bucket, Key=key)
+        except _client_error() as error:
+            if _code(error) in _ABSENT:
+                return None
+            raise
+    return S3Object(key, int(found["ContentLength"]), _tag(found))
+
+
+class S3Body:
+    """The bytes of an object as they come."""
+
+    def __init__(self, bucket: str, key: str) -> None:
+        """Ask for an object.
+
+        Raises:
+            FileNotFoundError: there is none.
+            BatchError: it cannot be read now.
+        """
+        self.url = f"s3://{bucket}/{key}"
+        with _told(f"read {self.url}"):
+            try:
+                answer = client().get_object(Bucket=bucket, Key=key)
+            except _client_error() as error:
+                if _code(error) in _ABSENT:
+                    raise FileNotFoundError(self.url) from None
+                raise
+        self.size: int | None = int(answer["ContentLength"])
+        self.version: str | None = _tag(answer)
+        self._body = answer["Body"]
+
+    def read(self, count: int = -1) -> bytes:
+        """Return up to so many bytes, all for -1; empty at the end.
+
+        Raises:
+            BatchError: the connection broke.
+        """
+        with _told(f"read {self.url}"):
+            return bytes(self._body.read(None if count < 0 else count))
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._body.close()
+
+
+def client() -> Any:  # noqa: ANN401 - boto3 has no types
+    """Return this process's S3 client; a forked child gets one of its own, since connections cannot be shared.
+
+    Raises:
+        MissingExtraError: the extra `s3` is not installed.
+    """
+    return _client_of(os.getpid())
+
+
+def forget_client() -> None:
+    """Make the next use read the environment and the files of settings again."""
+    _client_of.cache_clear()
+
+
+@functools.lru_cache(maxsize=1)
+def _client_of(process: int) -> Any:  # noqa: ANN401
+    try:
+        import boto3
+        from botocore.config import Config
+    except ImportError:
+        raise MissingExtraError("s3", "a bucket of S3") from None
+    config = Config(
+        retries={"mode": "standard", "max_attempts": 6},
+        connect_timeout=10,
+        read_timeout=60,
+        max_pool_connections=32,
+    )
+    with _told("set up S3"):
+        return boto3.session.Session().client("s3", config=config)
+
+
+@contextmanager
+def _told(doing: str) -> Iterator[None]:
+    """Tell failures of the library in a sentence, with the failure as its cause."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        reason = error.response.get("Error", {}).get("Message") or _code(error)
+        raise BatchError(f"S3 does not let the run {doing}: {_code(error)}, {reason}") from error
+    except (BotoCoreError, OSError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise BatchError(f"the run could not {doing}: {error}") from error
+
+
+def _client_error() -> type[Exception]:
+    from botocore.exceptions import ClientError
+
+    return ClientError  # type: ignore[no-any-return, unused-ignore]
+
+
+def _code(error: BaseException | None) -> str:
+    response = getattr(error, "response", None) or {}
+    return str(response.get("Error", {}).get("Code", ""))
+
+
+def _tag(answer: dict[str, Any]) -> str:
+    return str(answer["ETag"]).strip('"')

@@ -1,0 +1,138 @@
+"""Where a run stands, told from what lies in its place: also of one in the background, or on other machines."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from cargosight_inference.batch.manifest import Manifest, read_manifest
+from cargosight_inference.batch.places import BatchError, Place
+from cargosight_inference.batch.running import SUCCESS, finished_numbers, read_reports
+from cargosight_models.errors import UsageError
+
+_SILENT_SECONDS = 60.0
+"""After which a process that said nothing is taken for dead: they write every two seconds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """Where a run stands.
+
+    Attributes:
+        url: of its place.
+        manifest: of it.
+        complete: whether its success marker is there.
+        parts: that are there.
+        done_inputs: in them.
+        open_inputs: done in shards whose part is not there yet, as the processes say that are at work.
+        rate: inputs per second of all of them.
+        processes: that are at work.
+        silent: that said something once and have not for a minute, without having ended properly.
+        reports: of the processes at work.
+    """
+
+    url: str
+    manifest: Manifest
+    complete: bool
+    parts: int
+    done_inputs: int
+    open_inputs: int
+    rate: float
+    processes: int
+    silent: int
+    reports: tuple[dict[str, Any], ...]
+
+    @property
+    def left_seconds(self) -> float | None:
+        """Time to the end at this rate, None where that is not known."""
+        left = self.manifest.inputs - self.done_inputs - self.open_inputs
+        return max(0, left) / self.rate if self.rate > 0.0 and not self.complete else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON-ready values."""
+        return {
+            "schema": 1,
+            "url": self.url,
+            "state": self.state,
+            "inputs": self.manifest.inputs,
+            "shards": self.manifest.shards,
+            "parts": self.parts,
+            "done_inputs": self.done_inputs,
+            "open_inputs": self.open_inputs,
+            "rate": round(self.rate, 3),
+            "left_seconds": None if self.left_seconds is None else round(self.left_seconds, 1),
+            "silent": self.silent,
+            "fingerprint": self.manifest.fingerprint,
+            "processes": list(self.reports),
+        }
+
+    @property
+    def state(self) -> str:
+        """`complete`, `running` or `stopped`."""
+        return "complete" if self.complete else "running" if self.processes else "stopped"
+
+    def describe(self) -> str:
+        """Return it in some lines for a person."""
+        manifest, what = self.manifest, self.manifest.what
+        done = self.done_inputs + self.open_inputs
+        lines = [
+            f"{self.url}: {self.state}",
+            f"  {done:,} of {manifest.inputs:,} inputs ({done / manifest.inputs:.1%}), "
+            f"{self.parts:,} of {manifest.shards:,} parts",
+            f"  model {what.model}, {what.operating_point}, {what.precision}; begun {manifest.created_at}",
+        ]
+        if self.processes:
+            left = "" if self.left_seconds is None else f", {clock(self.left_seconds)} left"
+            workers = sum(len(report.get("workers", ())) for report in self.reports)
+            lines.append(f"  {self.rate:.1f} scans/s by {workers} workers{left}")
+        if self.silent and not self.complete:
+            what_is = "1 process has" if self.silent == 1 else f"{self.silent} processes have"
+            lines.append(f"  {what_is} ended without a word; what they had not published is done again")
+        if self.state == "stopped":
+            lines.append("  nobody works on it; the command that began it goes on from there")
+        return "\n".join(lines)
+
+
+def read_status(place: Place, *, now: datetime | None = None) -> Status:
+    """Return where the run in a place stands.
+
+    Args:
+        place: of the run.
+        now: the present when None.
+
+    Raises:
+        UsageError: there is no run.
+        BatchError: the place cannot be read.
+    """
+    manifest = read_manifest(place)
+    if manifest is None:
+        raise UsageError(f"there is no batch run in {place.url}, or it is still being planned")
+    parts = done = 0
+    for shard in finished_numbers(place):
+        if shard >= manifest.shards:
+            raise BatchError(f"part {shard} in {place.url} is none of this run, which has {manifest.shards}")
+        parts, done = parts + 1, done + len(manifest.numbers(shard))
+    now = now or datetime.now(UTC)
+    reports = read_reports(place)
+    heard = [one for one in reports if _age(one, now) <= _SILENT_SECONDS]
+    return Status(
+        url=place.url,
+        manifest=manifest,
+        complete=place.exists(SUCCESS),
+        parts=parts,
+        done_inputs=done,
+        open_inputs=min(sum(int(one["open_inputs"]) for one in heard), manifest.inputs - done),
+        rate=sum(float(one["rate"]) for one in heard),
+        processes=len(heard),
+        silent=len(reports) - len(heard),
+        reports=tuple(heard),
+    )
+
+
+def clock(seconds: float) -> str:
+    """Return a time as hours, minutes and seconds."""
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole % 3600 // 60:02}:{whole % 60:02}"
+
+
+def _age(report: dict[str, Any], now: datetime) -> float:
+    return (now - datetime.fromisoformat(report["at"])).total_seconds()

@@ -1,0 +1,172 @@
+"""Two runs compared: what is joined, what changed, and the page."""
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+
+pytest.importorskip("pyarrow", reason="pyarrow is not installed: no run is compared")
+import pyarrow.parquet as pq
+
+from cargosight_inference.batch import compare, joining
+from cargosight_inference.batch.compare import CHANGES, change_of, compare_runs
+from cargosight_inference.batch.compare_page import page, write_page
+from cargosight_inference.batch.compare_text import described
+from cargosight_inference.batch.places import BatchError, open_place
+from cargosight_models.errors import UsageError
+from tests.made.batches import blob_scoring, made_run, make_archive, planned
+from tests.made.models import DARK, write_blobs
+
+
+@pytest.fixture(scope="module")
+def scoring(tmp_path_factory):
+    return blob_scoring(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture
+def place(tmp_path):
+    with open_place(tmp_path / "out") as opened:
+        yield opened
+
+
+@pytest.fixture
+def former(tmp_path):
+    with open_place(tmp_path / "former") as opened:
+        yield opened
+
+
+def finished(place, scoring, *sources, shard_size=10):
+    manifest = planned(place, scoring, sources, shard_size=shard_size)
+    made_run(place, manifest, scoring)
+    return manifest
+
+
+def row(decision, score=None, labels=()):
+    return {"decision": decision, "score": score, "findings": [{"label": label} for label in labels]}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "change"),
+    [
+        (row("clear"), row("refer", 0.9, ["gun"]), "new_alarm"),
+        (row("unreadable"), row("refer", 0.9, ["gun"]), "new_alarm"),
+        (row("refer", 0.9, ["gun"]), row("clear"), "lost_alarm"),
+        (row("refer", 0.9, ["gun"]), row("unreadable"), "lost_alarm"),
+        (row("clear"), row("unreadable"), "now_unreadable"),
+        (row("unreadable"), row("clear"), "now_readable"),
+        (row("refer", 0.9, ["gun"]), row("refer", 0.9, ["gun", "knife"]), "findings"),
+        (row("refer", 0.9, ["gun"]), row("refer", 0.8, ["gun"]), "score"),
+        (row("refer", 0.9, ["gun"]), row("refer", 0.901, ["gun"]), "same"),
+        (row("clear"), row("clear"), "same"),
+        (None, row("clear"), "added"),
+        (row("clear"), None, "removed"),
+    ],
+)
+def test_every_change_has_a_name(before, now, change):
+    assert change_of(now, before) == change
+    assert change in CHANGES
+
+
+def test_what_changed_is_told(tmp_path, place, former, scoring):
+    paths = make_archive(tmp_path / "in", 24)  # every third is dark
+    finished(former, scoring, tmp_path / "in")
+    write_blobs(paths[1], (64, 32, DARK))  # a new alarm
+    write_blobs(paths[3])  # a lost one
+    paths[2].write_bytes(b"nonsense")
+    paths[23].unlink()
+    make_archive(tmp_path / "in" / "more", 1)
+    manifest = finished(place, scoring, tmp_path / "in", shard_size=7)
+    found = compare_runs(manifest, place, former)
+    assert {name: count for name, count in found.changes.items() if count} == {
+        "new_alarm": 1,
+        "lost_alarm": 1,
+        "now_unreadable": 1,
+        "same": 20,
+        "removed": 1,
+        "added": 1,
+    }
+    assert found.other_content == 3
+    assert found.decisions["clear", "refer"] == 1
+    rows = pq.read_table(place.folder / found.name / "comparison.parquet").to_pylist()
+    assert len(rows) == 25
+    (alarm,) = (one for one in rows if one["change"] == "new_alarm")
+    assert (alarm["path"], alarm["joined_by"]) == (str(paths[1]), "path")
+    assert (alarm["former_labels"], alarm["labels"]) == ([], ["dark"])
+    assert alarm["score_difference"] == pytest.approx(alarm["score"])
+    told = json.loads(place.read(f"{found.name}/comparison.json"))
+    assert told["changes"]["new_alarm"] == 1
+    assert told["referred"]["former"]["count"] == 8
+    text = described(found)
+    assert re.search(r"1  new alarms", text)
+    assert f"clear -> refer {alarm['score']:.2f} (dark)  {paths[1]}" in text
+
+
+def test_an_archive_that_was_moved_is_joined_by_its_bytes(tmp_path, place, former, scoring, monkeypatch):
+    monkeypatch.setattr(joining, "_BUCKET_ROWS", 3)
+    paths = [
+        write_blobs(tmp_path / "in" / f"{number}.png", (8 * number, 32, DARK)) for number in range(1, 10)
+    ]
+    finished(former, scoring, tmp_path / "in")
+    (tmp_path / "in").rename(tmp_path / "moved")
+    manifest = finished(place, scoring, tmp_path / "moved")
+    found = compare_runs(manifest, place, former)
+    assert found.changes == {"same": 9}
+    rows = pq.read_table(place.folder / found.name / "comparison.parquet").to_pylist()
+    assert {one["joined_by"] for one in rows} == {"sha256"}
+    assert {one["former_path"] for one in rows} == {str(path) for path in paths}
+
+
+def test_an_input_that_is_there_twice_is_joined_in_order(tmp_path, place, former, scoring):
+    (path,) = make_archive(tmp_path / "in", 1)
+    finished(former, scoring, path, path)
+    manifest = finished(place, scoring, path, path, path)
+    assert compare_runs(manifest, place, former).changes == {"same": 2, "added": 1}
+
+
+def test_the_page_needs_nothing_beside_it(tmp_path, place, former, scoring):
+    paths = make_archive(tmp_path / "in" / "<b>&'", 6)
+    finished(former, scoring, tmp_path / "in")
+    write_blobs(paths[1], (64, 32, DARK))
+    write_blobs(paths[2], (64, 32, DARK))
+    manifest = finished(place, scoring, tmp_path / "in")
+    paths[2].unlink()
+    found = compare_runs(manifest, place, former)
+    text = place.read(write_page(found, place)).decode()
+    assert text.count("<img ") == 1
+    assert 'src="data:image/jpeg;base64,' in text
+    assert text.count('class="none"') == 1
+    assert "no such file" in text
+    assert "<b>&'" not in text
+    assert "&lt;b&gt;&amp;" in text
+    assert not re.search(r"(src|href)=\"(?!data:)", text)
+    assert "<script" not in text
+    assert "default-src 'none'" in text
+    # Made again it takes the place of the former one.
+    assert compare_runs(manifest, place, former).name == found.name
+    assert page(found, place) == text
+    assert not [file for file in place.folder.glob(".scratch/*/*") if file.name != "lock"]
+
+
+def test_many_thresholds_are_one_phrase(tmp_path, place, former, scoring, monkeypatch):
+    make_archive(tmp_path / "in", 2)
+    finished(former, replace(scoring, threshold=0.9), tmp_path / "in")
+    manifest = finished(place, scoring, tmp_path / "in")
+    few = compare_runs(manifest, place, former).settings
+    assert [phrase.split(" ")[0] for phrase in few] == [
+        "operating_point",
+        "thresholds.dark",
+        "thresholds.blue",
+    ]
+    monkeypatch.setattr(compare, "_MOST_THRESHOLDS", 1)
+    assert compare_runs(manifest, place, former).settings[1:] == ["thresholds of 2 classes"]
+
+
+def test_what_cannot_be_compared_is_told(tmp_path, place, former, scoring):
+    make_archive(tmp_path / "in", 3)
+    manifest = planned(place, scoring, [tmp_path / "in"])
+    with pytest.raises(UsageError, match="no batch run"):
+        compare_runs(manifest, place, former)
+    finished(former, scoring, tmp_path / "in")
+    with pytest.raises(BatchError, match="not complete"):
+        compare_runs(manifest, place, former)

@@ -1,0 +1,252 @@
+"""Local workers that die, stall and fail: one row for every input all the same."""
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections import Counter
+
+import psutil
+import pytest
+
+pytest.importorskip("pyarrow", reason="pyarrow is not installed: no run is tested")
+
+from cargosight_inference.batch import local
+from cargosight_inference.batch.engine import Job
+from cargosight_inference.batch.local import LocalEngine
+from cargosight_inference.batch.places import BatchError, open_place
+from cargosight_inference.batch.running import SUCCESS
+from cargosight_models.errors import UsageError
+from tests.made.batches import (
+    POISONED,
+    blob_scoring,
+    check_whole,
+    make_archive,
+    planned,
+    rows_of,
+    run,
+    without_times,
+)
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="POSIX pipes and signals")
+_LONG = 60.0
+
+
+@pytest.fixture(scope="module")
+def scoring(tmp_path_factory):
+    return blob_scoring(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture
+def place(tmp_path):
+    with open_place(tmp_path / "out") as opened:
+        yield opened
+
+
+def test_every_input_has_a_row(tmp_path, place, scoring):
+    paths = make_archive(tmp_path / "in", 25)
+    paths[3].write_bytes(b"nonsense")
+    manifest = planned(place, scoring, [tmp_path / "in"])
+    paths[4].unlink()
+    paths[5].touch()
+    os.utime(paths[5], ns=(1, 1))
+    outcome = run(place, manifest, scoring)
+    rows = check_whole(place.folder, 25)
+    assert outcome.complete
+    assert Counter(row["decision"] for row in rows) == {"refer": 8, "clear": 15, "unreadable": 2}
+    assert [row["number"] for row in rows if row["fault"] == "file"] == [3, 4]
+    assert "no such file" in rows[4]["error"]
+    assert [row["number"] for row in rows if row["changed"]] == [5]
+    expected = {"refer": 8, "clear": 15, "unreadable": 2, "fault_file": 2, "changed": 1}
+    assert outcome.tally.counts == expected
+
+
+def test_one_worker_and_three_give_the_same(tmp_path, place, scoring):
+    make_archive(tmp_path / "in", 23)
+    manifest = planned(place, scoring, [tmp_path / "in"], shard_size=5)
+    run(place, manifest, scoring, workers=3)
+    with open_place(tmp_path / "other") as other:
+        run(other, planned(other, scoring, [tmp_path / "in"], shard_size=5), scoring, workers=1)
+        assert without_times(rows_of(other.folder)) == without_times(rows_of(place.folder))
+
+
+def test_poisoned_files_are_found_and_the_rest_goes_on(tmp_path, place, scoring):
+    names = {2: "kills", 7: "leaves", 8: "once", 14: "contradicts", 19: "kills"}
+    make_archive(tmp_path / "in", 24, names)
+    notices: list[str] = []
+    manifest = planned(place, scoring, [tmp_path / "in"])
+    outcome = run(place, manifest, scoring, notice=notices.append)
+    rows = check_whole(place.folder, 24)
+    assert {row["number"]: row["fault"] for row in rows if row["fault"]} == {
+        2: "worker",
+        7: "worker",
+        14: "model",
+        19: "worker",
+    }
+    assert rows[2]["error"] == "its worker was ended by SIGKILL"
+    assert rows[7]["error"] == "its worker ended with exit code 7"
+    assert "not finite" in rows[14]["error"]
+    assert rows[8]["decision"] == "clear"
+    assert outcome.tally.counts["fault_worker"] == 3
+    assert outcome.tally.counts["unreadable"] == 4
+    assert any("kills2.png cannot be inspected" in notice for notice in notices)
+
+
+def test_rows_of_a_divided_shard_equal_those_of_a_whole_one(tmp_path, place, scoring):
+    make_archive(tmp_path / "in", 12, {6: "once"})
+    manifest = planned(place, scoring, [tmp_path / "in"], shard_size=12)
+    run(place, manifest, scoring, workers=1)  # dies once
+    with open_place(tmp_path / "other") as other:
+        run(other, planned(other, scoring, [tmp_path / "in"], shard_size=12), scoring)
+        assert without_times(rows_of(other.folder)) == without_times(rows_of(place.folder))
+
+
+def test_a_stalled_worker_is_ended(tmp_path, place, scoring):
+    make_archive(tmp_path / "in", 6, {4: "stalls"})
+    manifest = planned(place, scoring, [tmp_path / "in"])
+    run(place, manifest, scoring, stall_timeout_s=2.0)
+    rows = check_whole(place.folder, 6)
+    assert [row["number"] for row in rows if row["fault"] == "worker"] == [4]
+    assert "after 2 s" in rows[4]["error"]
+
+
+def test_a_limit_of_memory(tmp_path, place, scoring):
+    make_archive(tmp_path / "in", 5, {1: "hoards"})
+    manifest = planned(place, scoring, [tmp_path / "in"])
+    run(place, manifest, scoring, memory_mb=4000)
+    rows = check_whole(place.folder, 5)
+    assert [row["number"] for row in rows if row["fault"]] == [1]
+    assert "memory" in rows[1]["error"]
+
+
+def test_a_machine_that_ends_every_worker_is_to_blame(tmp_path, place, scoring, monkeypatch):
+    monkeypatch.setattr(local, "_MOST_BLAMED", 5)  # each takes the start of a worker or two
+    make_archive(tmp_path / "in", 20, dict.fromkeys(range(20), "leaves"))  # as a broken library does
+    manifest = planned(place, scoring, [tmp_path / "in"], shard_size=20)
+    with pytest.raises(BatchError, match="5 inputs one after the other"):
+        run(place, manifest, scoring, retries=0)
+    assert not place.exists(SUCCESS)
+
+
+def test_a_model_that_fails_on_every_scan_is_to_blame(tmp_path, place, scoring):
+    make_archive(tmp_path / "in", 20, dict.fromkeys(range(20), "contradicts"))
+    manifest = planned(place, scoring, [tmp_path / "in"], shard_size=20)
+    with pytest.raises(BatchError, match="the model failed on every scan"):
+        run(place, manifest, scoring, retries=0)
+
+
+def test_workers_killed_at_random(tmp_path, place, scoring):
+    """Each time that something is finished, the worker that has the most to do is killed."""
+    make_archive(tmp_path / "in", 40, dict.fromkeys(range(40), "slow"))
+    manifest = planned(place, scoring, [tmp_path / "in"])
+    killed: set[int] = set()
+
+    def kill(tally):
+        for worker in tally.workers:
+            if worker["pid"] not in killed and len(killed) < 4 and worker["done"]:
+                killed.add(worker["pid"])
+                os.kill(worker["pid"], signal.SIGKILL)
+
+    run(place, manifest, scoring, told=kill)
+    rows = check_whole(place.folder, 40)
+    assert killed
+    assert not [row for row in rows if row["fault"]]
+
+
+def test_stopped_and_resumed(tmp_path, place, scoring):
+    make_archive(tmp_path / "in", 30, dict.fromkeys(range(30), "slow"))
+    manifest = planned(place, scoring, [tmp_path / "in"], shard_size=5)
+    seen: list[int] = []
+    outcome = run(
+        place,
+        manifest,
+        scoring,
+        told=lambda tally: seen.append(tally.done_shards),
+        stop=lambda: bool(seen) and seen[-1] > 0,
+    )
+    assert not outcome.complete
+    assert 0 < outcome.tally.done_shards < 6
+    parts = {path.name: path.stat().st_mtime_ns for path in (place.folder / "parts").iterdir()}
+    assert not psutil.Process().children(recursive=True)
+    assert run(place, manifest, scoring).complete
+    check_whole(place.folder, 30)
+    kept = {name: (place.folder / "parts" / name).stat().st_mtime_ns for name in parts}
+    assert kept == parts
+    again = run(place, manifest, scoring)
+    assert again.was_complete
+
+
+def test_the_rate_is_held(tmp_path, place, scoring):
+    make_archive(tmp_path / "in", 24)
+    manifest = planned(place, scoring, [tmp_path / "in"], shard_size=6)
+    marks: list[tuple[float, int]] = []
+    run(
+        place,
+        manifest,
+        scoring,
+        limit_rate=8.0,
+        told=lambda tally: marks.append((time.monotonic(), tally.done)),
+    )
+    check_whole(place.folder, 24)
+    (began, first), (ended, last) = marks[0], marks[-1]
+    assert ended - began >= (last - first - 2) / 8.0 - 0.5  # a beat late
+
+
+def test_progress_has_a_rate_and_a_time(tmp_path, place, scoring):
+    make_archive(tmp_path / "in", 40, dict.fromkeys(range(40), "slow"))
+    manifest = planned(place, scoring, [tmp_path / "in"])
+    left: list[float | None] = []
+    run(place, manifest, scoring, told=lambda tally: left.append(tally.left_seconds))
+    known = [seconds for seconds in left if seconds is not None]
+    assert known
+    assert all(0.0 <= seconds < _LONG for seconds in known)
+    assert known[-1] < known[0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="resident memory settles differently elsewhere")
+def test_memory_stays(tmp_path, place, scoring):
+    """What a third of the inputs took in worker and run, all of them take; the allocator may round."""
+    paths = make_archive(tmp_path / "in", 3)
+    listed = tmp_path / "list.txt"
+    listed.write_text("".join(f"{path}\n" for path in paths * 1000))
+    manifest = planned(place, scoring, [f"@{listed}"], shard_size=100)
+    marks: list[tuple[int, int, int]] = []
+
+    def look(tally):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for worker in tally.workers:
+                memory = psutil.Process(worker["pid"]).memory_info().rss
+                marks.append((tally.done, memory, psutil.Process().memory_info().rss))
+
+    run(place, manifest, scoring, workers=1, told=look)
+    early = [mark for mark in marks if 500 < mark[0] <= 1500]
+    late = [mark for mark in marks if mark[0] > 2500]
+    assert early
+    assert late
+    for of_whom in (1, 2):
+        assert max(mark[of_whom] for mark in late) - max(mark[of_whom] for mark in early) < 3e6
+
+
+def test_another_model_in_the_workers_is_refused(tmp_path, place, scoring):
+    make_archive(tmp_path / "in", 3)
+    manifest = planned(place, scoring, [tmp_path / "in"])
+    other = blob_scoring(tmp_path, threshold=0.25)
+    with pytest.raises(BatchError, match="another operating_point"):
+        # The engine is asked directly, as if the command had not compared the two.
+        job = Job(url=place.url, scoring=other, fingerprint=manifest.fingerprint)
+        list(LocalEngine(1, command=POISONED).score(job, iter([0]), lambda: False))
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"workers": 0}, "0 workers"),
+        ({"workers": 1, "retries": -1}, "retries"),
+        ({"workers": 1, "limit_rate": 0.0}, "rate"),
+        ({"workers": 1, "stall_timeout_s": float("nan")}, "stall"),
+    ],
+)
+def test_numbers_out_of_range(options, word):
+    with pytest.raises(UsageError, match=word):
+        LocalEngine(**options)
