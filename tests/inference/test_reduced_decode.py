@@ -170,7 +170,7 @@ def test_a_reduced_scan_is_had_at_full_size_afterwards(inspector, tmp_path):
     with pytest.raises(ScanError, match="was changed while it was inspected"):
         inspector.at_full_size(kept)
     path.unlink()
-    with pytest.raises(ScanError, match="bag.jpg"):
+    with pytest.raises(ScanError, match=r"bag\.jpg"):
         inspector.at_full_size(kept)
     small = tmp_path / "small.jpg"
     small.write_bytes(jpeg(width, height))
