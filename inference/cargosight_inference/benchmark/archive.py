@@ -4,20 +4,25 @@ The archive has a thousand small files that are reached by many paths, through l
 tiny one. So it is the run itself that is measured: its plan, its parts, and what it does when it is killed.
 """
 
-import os
 import random
-import re
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from cargosight_inference.benchmark.batch_process import (
+    POLL_SECONDS,
+    check,
+    command,
+    family,
+    memory_mb,
+    parts_of,
+    started,
+    wait,
+)
 from cargosight_models.errors import UsageError
 
 TINY = Path(__file__).with_name("tiny.onnx")
@@ -26,13 +31,10 @@ PLAN_SECONDS, PLAN_MB, GROWTH_MB = 120.0, 300.0, 1.0
 """Targets: of planning a million rows, and of growth over 10,000 rows."""
 _FILES = 1000
 _SIZE = (64, 96)
-_POLL_SECONDS = 0.1
 _SAMPLE_SECONDS = 1.0
-_LONG_SECONDS = 24 * 3600.0
 _PER = 10_000
 _WARM = 1 / 3
 """Part of the rows after which memory is watched: before, caches and arenas fill."""
-_CODE = "import sys; from cargosight_inference.cli import main; sys.exit(main())"
 
 
 @dataclass(frozen=True)
@@ -106,22 +108,22 @@ def measure_archive(folder: Path, rows: int, kills: int, *, workers: int = 2, se
         UsageError: a run ended without having been killed.
     """
     table, out, chance = make_archive(folder, rows), folder / "out", random.Random(seed)
-    words = _words(table, out, workers)
+    words = _command(table, out, workers)
     began, killed = time.monotonic(), 0
     for _ in range(kills // 5):
-        with _started(words) as process:
-            _wait(process, seconds=chance.uniform(0.3, 3.0))
+        with started(words) as process:
+            wait(process, seconds=chance.uniform(0.3, 3.0))
             killed += process.poll() is None
     while_planning = killed if not (out / "manifest.json").exists() else 0
     planning, peak = _planned(words, out)
     killed += 1
     left = kills - killed
     while left > 0 and not (out / "_SUCCESS").exists():
-        with _started(words) as process:
-            there = _parts(out)
+        with started(words) as process:
+            there = parts_of(out)
             step = max(1, (rows // 1000 - there) // (left + 1))
-            _wait(process, out=out, parts=there + chance.randint(1, step))
-            _wait(process, seconds=chance.uniform(0.0, 1.0))
+            wait(process, out=out, parts=there + chance.randint(1, step))
+            wait(process, seconds=chance.uniform(0.0, 1.0))
             killed += process.poll() is None
         left -= 1
     resumed = _resume(words, out)
@@ -145,15 +147,15 @@ def measure_soak(folder: Path, rows: int) -> Soak:
     """
     table, out = make_archive(folder, rows), folder / "out"
     samples: list[tuple[int, float]] = []
-    with _started(_words(table, out, 1)) as process:
+    with started(_command(table, out, 1)) as process:
         began: float | None = None
         while process.poll() is None:
             time.sleep(_SAMPLE_SECONDS)
-            memory = _memory_mb([process.pid, *_children(process.pid)], "VmRSS")
-            if (done := 1000 * _parts(out)) and memory is not None:
+            memory = memory_mb(family(process.pid), "VmRSS")
+            if (done := 1000 * parts_of(out)) and memory is not None:
                 began = began or time.monotonic()
                 samples.append((done, memory))
-        _check(process)
+        check(process)
     warm = [(done, memory) for done, memory in samples if _WARM * rows <= done < rows]
     if len(warm) < 3 or began is None:
         raise UsageError(
@@ -168,71 +170,31 @@ def _path(folder: Path, number: int) -> str:
     return f"{folder}/lane{number // _FILES:05}/scan{number % _FILES:03}.jpg"
 
 
-def _words(table: Path, out: Path, workers: int) -> list[str]:
-    return [
-        *(sys.executable, "-P", "-c", _CODE, "batch", str(table), "--out", str(out)),
-        *("--model", str(TINY), "--threshold", "0.9", "--workers", str(workers)),
-    ]
-
-
-@contextmanager
-def _started(words: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Have a run going while the block runs, and kill it in the end."""
-    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def _wait(
-    process: subprocess.Popen[bytes],
-    *,
-    seconds: float = _LONG_SECONDS,
-    out: Path | None = None,
-    parts: int = 0,
-) -> None:
-    """Wait for a time, for a number of parts, or for the end of the run."""
-    end = time.monotonic() + seconds
-    while process.poll() is None and time.monotonic() < end and (out is None or _parts(out) < parts):
-        time.sleep(min(_POLL_SECONDS, max(0.0, end - time.monotonic())))
+def _command(table: Path, out: Path, workers: int) -> list[str]:
+    return command(table, out, model=str(TINY), threshold=0.9, workers=workers)
 
 
 def _planned(words: Sequence[str], out: Path) -> tuple[float, float | None]:
     """Let a run plan, undisturbed; return the seconds and the peak of its memory."""
     began = time.monotonic()
-    with _started(words) as process:
+    with started(words) as process:
         while process.poll() is None and not (out / "manifest.json").exists():
-            time.sleep(_POLL_SECONDS)
-        taken, peak = time.monotonic() - began, _memory_mb([process.pid], "VmHWM")
+            time.sleep(POLL_SECONDS)
+        taken, peak = time.monotonic() - began, memory_mb([process.pid], "VmHWM")
         if process.poll() is not None:
-            _check(process)
+            check(process)
     return taken, peak
 
 
 def _resume(words: Sequence[str], out: Path) -> float:
     """Let a run finish; return the seconds to its first part."""
-    began, there = time.monotonic(), _parts(out)
-    with _started(words) as process:
-        _wait(process, out=out, parts=there + 1)
+    began, there = time.monotonic(), parts_of(out)
+    with started(words) as process:
+        wait(process, out=out, parts=there + 1)
         taken = time.monotonic() - began
-        _wait(process)
-        _check(process)
+        wait(process)
+        check(process)
     return taken
-
-
-def _check(process: subprocess.Popen[bytes]) -> None:
-    if process.returncode != 0:
-        told = process.stderr.read().decode(errors="replace")[-500:] if process.stderr is not None else ""
-        raise UsageError(f"the run that is measured ended with exit code {process.returncode}: {told}")
-
-
-def _parts(out: Path) -> int:
-    try:
-        return len(os.listdir(out / "parts"))  # noqa: PTH208 - a count of names alone
-    except FileNotFoundError:
-        return 0
 
 
 def _wrong(folder: Path, out: Path, rows: int) -> int:
@@ -249,26 +211,3 @@ def _wrong(folder: Path, out: Path, rows: int) -> int:
                 wrong += (at, path) != (number, _path(folder, number)) or decision == "unreadable"
                 number += 1
     return wrong + abs(rows - number)
-
-
-def _memory_mb(processes: Sequence[int], name: str) -> float | None:
-    """Return the sum of an entry of the processes' status in 10^6 bytes, None where the system does not tell."""
-    total = 0.0
-    for process in processes:
-        try:
-            status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
-        except OSError:
-            return None
-        found = re.search(rf"^{name}:\s+(\d+) kB", status, flags=re.MULTILINE)
-        if found is None:
-            return None
-        total += int(found.group(1)) * 1024 / 1e6
-    return total
-
-
-def _children(process: int) -> list[int]:
-    try:
-        text = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii")
-    except OSError:
-        return []
-    return [int(word) for word in text.split()]

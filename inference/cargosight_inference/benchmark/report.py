@@ -1,6 +1,8 @@
 """What was measured, in lines for a terminal."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from cargosight_inference.benchmark.archive import (
     GROWTH_MB,
@@ -9,6 +11,7 @@ from cargosight_inference.benchmark.archive import (
     ArchiveRun,
     Soak,
 )
+from cargosight_inference.benchmark.batch_run import CPU_TARGET, SCALING_TARGET, BatchRun
 from cargosight_inference.benchmark.compare import Compared, Measured, Ratio
 from cargosight_inference.benchmark.large_scans import LargeScan
 from cargosight_inference.benchmark.measures import Spread
@@ -19,6 +22,7 @@ from cargosight_inference.benchmark.scaling import Scaling
 from cargosight_inference.benchmark.service_load import ServiceLoad
 from cargosight_inference.tuning import Running
 
+_Found = TypeVar("_Found")
 RATIO_TARGET = 1.15
 PEAK_TARGET_MB = 250.0
 LARGE_PEAK_TARGET_MB = 400.0
@@ -44,6 +48,7 @@ class Report:
     compare: Compared | None = None
     scaling: tuple[Scaling, ...] | None = None
     running: Running | None = None
+    batch: BatchRun | None = None
     archive: ArchiveRun | None = None
     soak: Soak | None = None
     notes: tuple[str, ...] = ()
@@ -54,42 +59,42 @@ def lines_of(report: Report) -> list[str]:
     lines = [
         f"model       {report.model} {report.fingerprint[:12]}, images: {report.images}; {report.processor}",
     ]
-    if report.running is not None:
-        lines += _running_lines(report.running)
-    if report.overhead is not None:
-        overhead = report.overhead
-        lines += [
-            f"overhead    CPU-ms a scan: bare calls {_spread(overhead.bare)}",
-            f"            whole pipeline {_spread(overhead.pipeline)}",
-            f"            ratio {_spread(overhead.ratio, 3)}, {_against(overhead.ratio.median, RATIO_TARGET)}",
-            f"            scans/s by the clock: {_spread(overhead.scans_per_second)}",
-        ]
-    if report.start is not None:
-        lines.append(f"start       {_start(report.start)}")
-    if report.rival is not None:
-        lines.append(f"rival       {_start(report.rival)} ({RIVAL})")
-    if report.memory is not None:
-        lines += _memory_lines(report.memory)
-    if report.projection is not None:
-        found = report.projection
-        lines += [
-            f"projection  CPU-ms for {found.side} x {found.side} pixels, {len(found.energies)} energies, "
-            f"{found.materials} materials: {_spread(found.full)}",
-            f"            a tenth of them covered: {_spread(found.sparse)}",
-        ]
+    lines += _of(report.running, _running_lines)
+    lines += _of(report.overhead, _overhead_lines)
+    lines += _of(report.start, lambda found: [f"start       {_start(found)}"])
+    lines += _of(report.rival, lambda found: [f"rival       {_start(found)} ({RIVAL})"])
+    lines += _of(report.memory, _memory_lines)
+    lines += _of(report.projection, _projection_lines)
     for scan in report.large_scans or ():
         lines += _large_scan_lines(scan)
-    if report.service is not None:
-        lines += _service_lines(report.service)
-    if report.compare is not None:
-        lines += _compare_lines(report.compare)
-    if report.scaling is not None:
-        lines += [_scaling_line(row) for row in report.scaling]
-    if report.archive is not None:
-        lines += _archive_lines(report.archive)
-    if report.soak is not None:
-        lines += _soak_lines(report.soak)
+    lines += _of(report.service, _service_lines)
+    lines += _of(report.compare, _compare_lines)
+    lines += [_scaling_line(row) for row in report.scaling or ()]
+    lines += _of(report.batch, _batch_lines)
+    lines += _of(report.archive, _archive_lines)
+    lines += _of(report.soak, _soak_lines)
     return lines + [f"note        {note}" for note in report.notes]
+
+
+def _of(found: _Found | None, lines: Callable[[_Found], list[str]]) -> list[str]:
+    return [] if found is None else lines(found)
+
+
+def _overhead_lines(found: Overhead) -> list[str]:
+    return [
+        f"overhead    CPU-ms a scan: bare calls {_spread(found.bare)}",
+        f"            whole pipeline {_spread(found.pipeline)}",
+        f"            ratio {_spread(found.ratio, 3)}, {_against(found.ratio.median, RATIO_TARGET)}",
+        f"            scans/s by the clock: {_spread(found.scans_per_second)}",
+    ]
+
+
+def _projection_lines(found: ProjectionTime) -> list[str]:
+    return [
+        f"projection  CPU-ms for {found.side} x {found.side} pixels, {len(found.energies)} energies, "
+        f"{found.materials} materials: {_spread(found.full)}",
+        f"            a tenth of them covered: {_spread(found.sparse)}",
+    ]
 
 
 def _running_lines(found: Running) -> list[str]:
@@ -131,6 +136,19 @@ def _scaling_line(row: Scaling) -> str:
         f"{_spread(row.images_per_second)} images/s, {_spread(row.against_one)} times one, CPU-ms "
         f"{_spread(row.cpu_ms, 1)}"
     )
+
+
+def _batch_lines(found: BatchRun) -> list[str]:
+    scaling = f"target {SCALING_TARGET:g}: {'reached' if found.against_one >= SCALING_TARGET else 'missed'}"
+    lines = [
+        f"batch       {found.scans:,} scans with two workers in {found.seconds:.0f} s: CPU-ms a scan "
+        f"{found.cpu_ms:.2f}, bare calls {_spread(found.bare_ms)}",
+        f"            ratio {_spread(found.ratio, 3)}, {_against(found.ratio.median, CPU_TARGET)}",
+        f"            {found.against_one:.2f} times the throughput of one worker, {scaling}",
+    ]
+    if found.first_mb is None or found.last_mb is None:
+        return lines
+    return [*lines, f"            {found.first_mb:.0f} MB after a third, {found.last_mb:.0f} MB at the end"]
 
 
 def _archive_lines(found: ArchiveRun) -> list[str]:

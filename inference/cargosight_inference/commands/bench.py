@@ -22,6 +22,7 @@ from cargosight_inference.benchmark.archive import (
     measure_archive,
     measure_soak,
 )
+from cargosight_inference.benchmark.batch_run import CPU_TARGET, SCALING_TARGET, measure_batch
 from cargosight_inference.benchmark.compare import Compared, Rivals, measure_compare
 from cargosight_inference.benchmark.images import COUNT, HEIGHT, WIDTH, make_images
 from cargosight_inference.benchmark.large_scans import measure_large_scans, reads_large_scans
@@ -56,12 +57,13 @@ from cargosight_models.errors import ScanError, UsageError
 SUMMARY = "Measure the pipeline's overhead, the time to the first result, and memory."
 
 _PARTS = ("overhead", "start", "memory", "rival", "projection", "large-scan")
-_BY_NAME = ("service", "compare", "scaling", "running", "archive", "soak")
+_BY_NAME = ("service", "compare", "scaling", "running", "batch", "archive", "soak")
 """Measured only where they are named: they take minutes, or are kept."""
 _THRESHOLD = 0.3
 _MOST_IMAGES = 64
 _MOST_MINUTES = 1440.0
 _ROWS, _SOAK_ROWS, _LEAST_ROWS = 1_000_000, 100_000, 10_000
+_SCANS, _BATCH_SCANS = 1_000, 10_000
 
 _EPILOG = f"""\
 overhead    CPU-time of the whole pipeline beside bare cv2.imdecode, cv2.resize and session.run, in turns in
@@ -83,6 +85,9 @@ compare     only where it is named: bare `session.run`, the bare calls, this pac
             anomalib, each in a process of its own, in turns: images a second, CPU-time, memory, cold start
 scaling     only where it is named: one and two processes, on scans of three sizes
 running     only where it is named: how many processes and threads are fastest, kept for later runs on this machine
+batch       only where it is named: `cargosight batch` on --scans made JPEGs with two workers, on half as many with one,
+            and the bare calls before, between and after: CPU-time of all processes beside theirs (target
+            {CPU_TARGET:g}), the throughput of two beside one (target {SCALING_TARGET:g}), and memory
 archive     only where it is named: `cargosight batch` over a simulated archive of --rows paths and a tiny network,
             killed --kills times at random points: seconds and memory of the plan (targets {PLAN_SECONDS:.0f} s and
             {PLAN_MB:.0f} MB for a million), and inputs that do not have exactly one row in the end
@@ -113,7 +118,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--starts", type=int, default=5, metavar="N", help="fresh processes (default: 5)")
     parser.add_argument(
-        "--scans", type=int, default=1000, metavar="N", help="scans of the stream (default: 1000)"
+        "--scans",
+        type=int,
+        metavar="N",
+        help=f"of the stream (default: {_SCANS:,}), of batch ({_BATCH_SCANS:,})",
     )
     parser.add_argument(
         "--minutes", type=float, default=5.0, metavar="N", help="of the service's load (default: 5)"
@@ -156,9 +164,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measure and report."""
     for name in ("rounds", "starts", "scans", "rival_size"):
-        if getattr(arguments, name) < 1:
-            option = name.replace("_", "-")
-            raise UsageError(f"--{option} is {getattr(arguments, name)}; expected 1 or more")
+        value = getattr(arguments, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name.replace('_', '-')} is {value}; expected 1 or more")
     if arguments.rows is not None and arguments.rows < _LEAST_ROWS:
         raise UsageError(f"--rows is {arguments.rows}; expected {_LEAST_ROWS:,} or more")
     if arguments.kills < 1:
@@ -219,7 +227,7 @@ def _measure(arguments: argparse.Namespace, paths: Sequence[Path], notes: list[s
     jobs: dict[str, Callable[[], object]] = {
         "overhead": lambda: measure_overhead(inspector, paths, arguments.rounds),
         "start": lambda: measure_start(path, _THRESHOLD, paths, arguments.starts),
-        "memory": lambda: measure_stream(path, _THRESHOLD, paths, arguments.scans),
+        "memory": lambda: measure_stream(path, _THRESHOLD, paths, arguments.scans or _SCANS),
         "rival": lambda: measure_rival(paths, arguments.starts, arguments.rival_weights),
         "projection": lambda: measure_projection(arguments.rounds),
         "large-scan": lambda: measure_large_scans(inspector, folder, arguments.rounds),
@@ -227,6 +235,7 @@ def _measure(arguments: argparse.Namespace, paths: Sequence[Path], notes: list[s
         "scaling": lambda: measure_scaling(inspector.model, folder, rounds=arguments.rounds),
         "running": lambda: measure_running(inspector.model),
         "service": lambda: measure_service(folder, minutes=arguments.minutes, lane={"model": path}),
+        "batch": lambda: measure_batch(inspector.model, folder / "batch", arguments.scans or _BATCH_SCANS),
         "archive": lambda: measure_archive(folder / "archive", arguments.rows or _ROWS, arguments.kills),
         "soak": lambda: measure_soak(folder / "soak", arguments.rows or _SOAK_ROWS),
     }

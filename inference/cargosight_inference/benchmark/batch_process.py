@@ -1,0 +1,91 @@
+"""A run of `cargosight batch` in a process of its own: started, waited for, looked at from outside."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from cargosight_models.errors import UsageError
+
+POLL_SECONDS = 0.1
+_LONG_SECONDS = 24 * 3600.0
+_CODE = "import sys; from cargosight_inference.cli import main; sys.exit(main())"
+
+
+def command(table: Path, out: Path, *, model: str, threshold: float, workers: int) -> list[str]:
+    """Return the words that start a run over a table of paths."""
+    return [
+        *(sys.executable, "-P", "-c", _CODE, "batch", str(table), "--out", str(out)),
+        *("--model", model, "--threshold", f"{threshold:g}", "--workers", str(workers)),
+    ]
+
+
+@contextmanager
+def started(words: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Have a run going while the block runs, and kill it in the end."""
+    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wait(
+    process: subprocess.Popen[bytes],
+    *,
+    seconds: float = _LONG_SECONDS,
+    out: Path | None = None,
+    parts: int = 0,
+) -> None:
+    """Wait for a time, for a number of parts, or for the end of the run."""
+    end = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < end and (out is None or parts_of(out) < parts):
+        time.sleep(min(POLL_SECONDS, max(0.0, end - time.monotonic())))
+
+
+def check(process: subprocess.Popen[bytes]) -> None:
+    """Make sure that a run that has ended did so well.
+
+    Raises:
+        UsageError: it did not.
+    """
+    if process.returncode != 0:
+        told = process.stderr.read().decode(errors="replace")[-500:] if process.stderr is not None else ""
+        raise UsageError(f"the run that is measured ended with exit code {process.returncode}: {told}")
+
+
+def parts_of(out: Path) -> int:
+    """Return how many parts a run has published."""
+    try:
+        return len(os.listdir(out / "parts"))  # noqa: PTH208 - a count of names alone
+    except FileNotFoundError:
+        return 0
+
+
+def family(process: int) -> list[int]:
+    """Return a process and its children, by number; the process alone where the system does not tell."""
+    try:
+        text = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii")
+    except OSError:
+        return [process]
+    return [process, *(int(word) for word in text.split())]
+
+
+def memory_mb(processes: Sequence[int], name: str) -> float | None:
+    """Return the sum of an entry of the processes' status in 10^6 bytes, None where the system does not tell."""
+    total = 0.0
+    for process in processes:
+        try:
+            status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
+        except OSError:
+            return None
+        found = re.search(rf"^{name}:\s+(\d+) kB", status, flags=re.MULTILINE)
+        if found is None:
+            return None
+        total += int(found.group(1)) * 1024 / 1e6
+    return total
