@@ -11,8 +11,8 @@ from cargosight_models.errors import UsageError
 AUTOMATIC = "auto"
 
 
-def add_running_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add --provider, --precision and --threads."""
+def add_execution_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --provider and --precision."""
     parser.add_argument(
         "--provider",
         choices=PROVIDERS,
@@ -25,6 +25,11 @@ def add_running_arguments(parser: argparse.ArgumentParser) -> None:
         default="fp32",
         help="arithmetic of the provider (default: fp32); a model file in int8 runs as it is",
     )
+
+
+def add_running_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --provider, --precision and --threads."""
+    add_execution_arguments(parser)
     parser.add_argument(
         "--threads",
         default=AUTOMATIC,

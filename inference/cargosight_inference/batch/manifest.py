@@ -23,7 +23,8 @@ class Fingerprint:
         model_fingerprint: SHA-256 of the model file.
         operating_point: name of the point, or the thresholds given by hand in words.
         thresholds: by class name, in [0, 1].
-        precision: of the model's arithmetic.
+        precision: of the network's arithmetic.
+        provider: what runs the network.
         policy: which findings refer, JSON-ready.
         air_level: counts in air of raw 16-bit scans, None to find it in each.
         polarity: whether air is bright or dark, None to find it out.
@@ -42,6 +43,7 @@ class Fingerprint:
     operating_point: str
     thresholds: Mapping[str, float]
     precision: str
+    provider: str
     policy: Mapping[str, Any]
     air_level: float | None
     polarity: str | None

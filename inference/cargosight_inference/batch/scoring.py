@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cargosight_inference.batch.manifest import Fingerprint
 from cargosight_inference.batch.rows import SCHEMA
 from cargosight_inference.policy import Policy
+from cargosight_inference.providers import CPU, Execution
 from cargosight_inference.scans.readers import ReadOptions
 from cargosight_inference.scans.scan import Polarity, Subject
 from cargosight_models.errors import UsageError
@@ -35,6 +36,7 @@ class Scoring:
         correct: whether stripes in scans of cargo are mended.
         declared_column: column of the tables of inputs that says what was declared of a scan, None where nothing was.
         gallery: path of the reference scans that declarations are compared with, None without one.
+        execution: where the network runs and in which arithmetic.
     """
 
     model: str
@@ -49,6 +51,7 @@ class Scoring:
     correct: bool = False
     declared_column: str | None = None
     gallery: str | None = None
+    execution: Execution = CPU
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON-ready values."""
@@ -59,7 +62,11 @@ class Scoring:
         """Return what `to_dict` gave, also after JSON made lists of tuples."""
         pitch = found["pixel_pitch_mm"]
         return cls(
-            **{**found, "pixel_pitch_mm": None if pitch is None else (float(pitch[0]), float(pitch[1]))}
+            **{
+                **found,
+                "pixel_pitch_mm": None if pitch is None else (float(pitch[0]), float(pitch[1])),
+                "execution": Execution(**found["execution"]),
+            }
         )
 
     def inspector(self) -> "Inspector":
@@ -82,6 +89,7 @@ class Scoring:
             pixel_pitch_mm=self.pixel_pitch_mm,
             correct=self.correct,
             gallery=self.gallery,
+            execution=self.execution,
         )
 
     def fingerprint(self, inspector: "Inspector") -> Fingerprint:
@@ -105,7 +113,8 @@ class Scoring:
             model_fingerprint=inspector.fingerprint,
             operating_point=inspector.operating_point,
             thresholds=inspector.thresholds,
-            precision=inspector.contract.precision,
+            precision=inspector.precision,
+            provider=inspector.execution.provider,
             policy=policy,
             air_level=self.air_level,
             polarity=self.polarity,

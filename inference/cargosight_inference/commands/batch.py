@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -10,10 +9,14 @@ from threading import Event
 from typing import TYPE_CHECKING, get_args
 
 from cargosight_inference.arguments import path_argument, pitch_argument
+from cargosight_inference.benchmark.machine import cores
 from cargosight_inference.inspector import MAX_PIXELS, default_model
 from cargosight_inference.policy import Policy
+from cargosight_inference.running_arguments import add_execution_arguments, execution_of
 from cargosight_inference.scans.scan import Polarity, Subject
 from cargosight_inference.spelling import spelled_out
+from cargosight_inference.tuning import choose_running
+from cargosight_models.catalog import look_up_model
 from cargosight_models.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
@@ -105,13 +108,18 @@ def _add_inspection(parser: argparse.ArgumentParser) -> None:
         "--gallery", type=path_argument, metavar="FILE", help="reference scans to compare declared loads with"
     )
     parser.add_argument("--correct", action="store_true", help="mend stripes before a cargo scan is read")
+    add_execution_arguments(parser)
 
 
 def _add_running(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engine", choices=("local", "ray"), default="local", help="what scores the shards")
     parser.add_argument("--ray-address", metavar="ADDRESS", help="of a Ray cluster (default: one is started)")
     parser.add_argument(
-        "--workers", type=int, metavar="N", help="processes of one thread each (default: one for each core)"
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes of one thread each (default: what `cargosight bench --only running` found best here, else one "
+        "for each core)",
     )
     parser.add_argument(
         "--shard-size", type=int, default=1000, metavar="N", help="inputs of a part (default: 1000)"
@@ -169,7 +177,8 @@ def run(arguments: argparse.Namespace) -> int:
         if url is not None:
             with open_place(url) as former:
                 open_run(former)  # told now, and not after a day
-    scoring, engine = _scoring(arguments), _engine(arguments)
+    scoring = _scoring(arguments)
+    engine = _engine(arguments, scoring)
     with listening() as heard, open_place(arguments.out) as place:
         outcome = _run(arguments, scoring, engine, place, heard)
         if outcome is None or not outcome.complete:
@@ -333,10 +342,11 @@ def _scoring(arguments: argparse.Namespace) -> "Scoring":
         correct=arguments.correct,
         declared_column=arguments.declared_column,
         gallery=None if arguments.gallery is None else str(arguments.gallery.absolute()),
+        execution=execution_of(arguments),
     )
 
 
-def _engine(arguments: argparse.Namespace) -> "Engine":
+def _engine(arguments: argparse.Namespace, scoring: "Scoring") -> "Engine":
     from cargosight_inference.batch.local import LocalEngine
 
     options = {
@@ -350,18 +360,17 @@ def _engine(arguments: argparse.Namespace) -> "Engine":
 
         workers = arguments.workers
         if workers is None and arguments.ray_address is None:
-            workers = _cores()
+            workers = _workers(scoring)
         return RayEngine(workers, address=arguments.ray_address, **options)
     if arguments.ray_address is not None:
         raise UsageError("--ray-address is of --engine ray")
-    return LocalEngine(_cores() if arguments.workers is None else arguments.workers, **options)
+    return LocalEngine(_workers(scoring) if arguments.workers is None else arguments.workers, **options)
 
 
-def _cores() -> int:
-    """Return the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _workers(scoring: "Scoring") -> int:
+    """Return how many processes of one thread each: what was measured best on this machine, else one for each core."""
+    running = choose_running(look_up_model(scoring.model), scoring.execution)
+    return running.workers if running.threads == 1 else cores()
 
 
 def _check_extra() -> None:
