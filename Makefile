@@ -45,8 +45,9 @@ $(VENV)/dependencies: pyproject.toml
 	$(VENV)/bin/python -m pip install $(PIP_QUIET) --editable '.[train,service,postgres,batch,s3,ray,dev]'
 	touch $@
 
+# One thread in each process: two of them with two threads each only wait for one another.
 test: $(VENV)/dependencies
-	$(VENV)/bin/python -m pytest -m 'not acceptance' --numprocesses logical --dist loadfile $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m 'not acceptance' --numprocesses logical --dist loadfile $(PYTEST_ARGS)
 
 acceptance: $(VENV)/dependencies
 	$(VENV)/bin/python -m pytest -m acceptance $(PYTEST_ARGS)
