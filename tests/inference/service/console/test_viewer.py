@@ -19,7 +19,8 @@ def test_the_coarsest_level_comes_first_and_nothing_is_waited_for(viewer):
     viewer.site.asked.clear()
     viewer.begin("wide")
     assert viewer.wait_for_event("ready")["scanId"] == "wide"
-    assert viewer.site.asked[0] == "wide/2/0/0"
+    # Four tiles are asked for at once, on connections of their own: they may overtake one another on the way.
+    assert "wide/2/0/0" in viewer.site.asked[:4]
     assert viewer.pixels(300, 200, 1, 1).min() > 0  # something is seen, though finer tiles are held back
     assert viewer.events("complete") == []
     gate.set()
