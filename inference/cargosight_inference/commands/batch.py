@@ -6,14 +6,14 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
-from cargosight_inference.arguments import path_argument, pitch_argument
+from cargosight_inference.arguments import pitch_argument
 from cargosight_inference.benchmark.machine import cores
-from cargosight_inference.inspector import MAX_PIXELS, default_model
+from cargosight_inference.inspection_arguments import add_inspection_arguments
+from cargosight_inference.inspector import default_model
 from cargosight_inference.policy import Policy
 from cargosight_inference.running_arguments import add_execution_arguments, execution_of
-from cargosight_inference.scans.scan import Polarity, Subject
 from cargosight_inference.spelling import spelled_out
 from cargosight_inference.tuning import choose_running
 from cargosight_models.catalog import look_up_model
@@ -68,46 +68,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_inspection(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", metavar="NAME|FILE.onnx", help="model by catalog name or file")
-    parser.add_argument(
-        "--subject", choices=get_args(Subject), help="what was scanned; chooses the model where none is named"
-    )
-    chosen = parser.add_mutually_exclusive_group()
-    chosen.add_argument(
-        "--operating-point", metavar="NAME", help="operating point of the model (default: its own)"
-    )
-    chosen.add_argument(
-        "--threshold", type=float, metavar="SCORE", help="one threshold in [0, 1] for all classes instead"
-    )
-    parser.add_argument(
-        "--policy",
-        type=path_argument,
-        metavar="FILE",
-        help="YAML of which findings refer (default: all of them)",
-    )
-    parser.add_argument(
-        "--max-pixels",
-        type=int,
-        default=MAX_PIXELS,
-        metavar="N",
-        help="refuse larger files before they are decoded (default: %(default)s)",
-    )
-    parser.add_argument("--air-level", type=float, metavar="COUNTS", help="counts of air in raw 16-bit files")
-    parser.add_argument(
-        "--polarity", choices=get_args(Polarity), help="whether air is bright or dark in grey files"
-    )
-    parser.add_argument(
-        "--pitch", metavar="MM[,MM]", help="size of a pixel at the load, or across and down: gives metres"
-    )
+    add_inspection_arguments(parser)
     parser.add_argument(
         "--declared-column",
         metavar="NAME",
         help="column of tables with the heading that was declared of a cargo scan, `empty` for no load",
     )
-    parser.add_argument(
-        "--gallery", type=path_argument, metavar="FILE", help="reference scans to compare declared loads with"
-    )
-    parser.add_argument("--correct", action="store_true", help="mend stripes before a cargo scan is read")
     add_execution_arguments(parser)
 
 

@@ -8,7 +8,6 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 from threading import Event, Thread
-from typing import get_args
 
 import cv2
 
@@ -16,13 +15,14 @@ from cargosight_inference.arguments import path_argument, pitch_argument
 from cargosight_inference.gallery.tables import absolute, read_table
 from cargosight_inference.inputs import STDIN, Input, check_arguments, expand
 from cargosight_inference.inspection import Decision, Inspection
-from cargosight_inference.inspector import MAX_PIXELS, Inspector, default_model
+from cargosight_inference.inspection_arguments import add_inspection_arguments
+from cargosight_inference.inspector import Inspector, default_model
 from cargosight_inference.pipeline import inspect_many, inspect_with_scans
 from cargosight_inference.policy import Policy
 from cargosight_inference.progress import Progress
 from cargosight_inference.results import ResultWriter
 from cargosight_inference.running_arguments import add_running_arguments, execution_of, running_of
-from cargosight_inference.scans.scan import Polarity, Scan, Subject
+from cargosight_inference.scans.scan import Scan
 from cargosight_inference.session import ThreadPolicy
 from cargosight_inference.spelling import spelled_out
 from cargosight_inference.tuning import Running
@@ -67,59 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write an overlay PNG and an inspection JSON per scan",
     )
     parser.add_argument("--json", action="store_true", help="write JSON lines to stdout instead of text")
-    parser.add_argument(
-        "--model", metavar="NAME|FILE.onnx", help="model by catalog name or file (see `cargosight models`)"
-    )
-    parser.add_argument(
-        "--subject", choices=get_args(Subject), help="what was scanned; chooses the model where none is named"
-    )
-    chosen = parser.add_mutually_exclusive_group()
-    chosen.add_argument(
-        "--operating-point",
-        metavar="NAME",
-        help="operating point of the model, such as pfa=0.05 (default: the model's own)",
-    )
-    chosen.add_argument(
-        "--threshold", type=float, metavar="SCORE", help="one threshold in [0, 1] for all classes instead"
-    )
-    parser.add_argument(
-        "--policy",
-        type=path_argument,
-        metavar="FILE",
-        help="YAML of which findings refer (default: all of them)",
-    )
-    parser.add_argument(
-        "--max-pixels",
-        type=int,
-        default=MAX_PIXELS,
-        metavar="N",
-        help="refuse larger files before they are decoded (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--air-level",
-        type=float,
-        metavar="COUNTS",
-        help="counts of air in raw 16-bit files (default: found in the image)",
-    )
-    parser.add_argument(
-        "--polarity", choices=get_args(Polarity), help="whether air is bright or dark in grey files"
-    )
-    parser.add_argument(
-        "--pitch",
-        metavar="MM[,MM]",
-        help="size of a pixel at the load, or across and down: gives places in metres",
-    )
-    parser.add_argument(
-        "--correct",
-        action="store_true",
-        help="mend stripes and detectors that do not answer before a cargo scan is read (reported either way)",
-    )
-    parser.add_argument(
-        "--gallery",
-        type=path_argument,
-        metavar="FILE.npz",
-        help="reference scans to compare declared loads with (see `cargosight gallery`)",
-    )
+    add_inspection_arguments(parser)
     declared = parser.add_mutually_exclusive_group()
     declared.add_argument(
         "--declared", metavar="HEADING", help="what the manifest says all scans hold, such as 4011, or empty"

@@ -15,19 +15,8 @@ from cargosight_inference.batch.compare_page import page, write_page
 from cargosight_inference.batch.compare_text import described
 from cargosight_inference.batch.places import BatchError, open_place
 from cargosight_models.errors import UsageError
-from tests.made.batches import blob_scoring, made_run, make_archive, planned
+from tests.made.batches import made_run, make_archive, planned
 from tests.made.models import DARK, write_blobs
-
-
-@pytest.fixture(scope="module")
-def scoring(tmp_path_factory):
-    return blob_scoring(tmp_path_factory.mktemp("models"))
-
-
-@pytest.fixture
-def place(tmp_path):
-    with open_place(tmp_path / "out") as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -33,17 +33,6 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="POSIX pipes and sign
 _LONG = 60.0
 
 
-@pytest.fixture(scope="module")
-def scoring(tmp_path_factory):
-    return blob_scoring(tmp_path_factory.mktemp("models"))
-
-
-@pytest.fixture
-def place(tmp_path):
-    with open_place(tmp_path / "out") as opened:
-        yield opened
-
-
 def test_every_input_has_a_row(tmp_path, place, scoring):
     paths = make_archive(tmp_path / "in", 25)
     paths[3].write_bytes(b"nonsense")

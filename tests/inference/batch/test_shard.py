@@ -12,25 +12,14 @@ import pyarrow.parquet as pq
 
 from cargosight_inference.batch.places import open_place
 from cargosight_inference.batch.shard import Pace, Stopped, score_shard
-from tests.made.batches import blob_scoring, make_archive, planned
+from tests.made.batches import make_archive, planned
 from tests.made.models import DARK, write_blobs
 from tests.made.s3 import BUCKET, s3_server  # noqa: F401 - a fixture
 
 
 @pytest.fixture(scope="module")
-def scoring(tmp_path_factory):
-    return blob_scoring(tmp_path_factory.mktemp("models"))
-
-
-@pytest.fixture(scope="module")
 def inspector(scoring):
     return scoring.inspector()
-
-
-@pytest.fixture
-def place(tmp_path):
-    with open_place(tmp_path / "out") as opened:
-        yield opened
 
 
 def rows_in(scored):

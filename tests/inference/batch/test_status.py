@@ -7,21 +7,9 @@ import pytest
 
 pytest.importorskip("pyarrow", reason="pyarrow is not installed: no run is tested")
 
-from cargosight_inference.batch.places import open_place
 from cargosight_inference.batch.status import clock, read_status
 from cargosight_models.errors import UsageError
-from tests.made.batches import blob_scoring, make_archive, planned, run
-
-
-@pytest.fixture(scope="module")
-def scoring(tmp_path_factory):
-    return blob_scoring(tmp_path_factory.mktemp("models"))
-
-
-@pytest.fixture
-def place(tmp_path):
-    with open_place(tmp_path / "out") as opened:
-        yield opened
+from tests.made.batches import make_archive, planned, run
 
 
 @pytest.fixture

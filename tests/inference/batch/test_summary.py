@@ -13,20 +13,9 @@ from cargosight_inference.batch.places import BatchError, open_place
 from cargosight_inference.batch.summary import Spread, rate, summary_of, write_summary
 from cargosight_models.errors import UsageError
 from cargosight_models.intervals import wilson
-from tests.made.batches import blob_scoring, made_run, make_archive, planned
+from tests.made.batches import made_run, make_archive, planned
 
 DAY_NS = 86_400 * 10**9
-
-
-@pytest.fixture(scope="module")
-def scoring(tmp_path_factory):
-    return blob_scoring(tmp_path_factory.mktemp("models"))
-
-
-@pytest.fixture
-def place(tmp_path):
-    with open_place(tmp_path / "out") as opened:
-        yield opened
 
 
 def test_counts_and_rates(tmp_path, place, scoring):
