@@ -22,7 +22,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from cargosight_inference.benchmark.machine import cores, processor_name
+from cargosight_inference.processor import cores, processor_name
 from cargosight_inference.providers import CPU, Execution
 from cargosight_inference.runtime import onnxruntime
 from cargosight_inference.session import Session, ThreadPolicy

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from cargosight_inference.benchmark.children import Child, Contender, Round, is_installed
-from cargosight_inference.benchmark.machine import cores
 from cargosight_inference.benchmark.measures import Spread
 from cargosight_inference.benchmark.wrapped import can_wrap, wrap_for_ultralytics
+from cargosight_inference.processor import cores
 from cargosight_models.catalog import ModelFile
 from cargosight_models.errors import UsageError
 

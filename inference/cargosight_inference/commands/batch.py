@@ -9,10 +9,10 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from cargosight_inference.arguments import pitch_argument
-from cargosight_inference.benchmark.machine import cores
 from cargosight_inference.inspection_arguments import add_inspection_arguments
 from cargosight_inference.inspector import default_model
 from cargosight_inference.policy import Policy
+from cargosight_inference.processor import cores
 from cargosight_inference.running_arguments import add_execution_arguments, execution_of
 from cargosight_inference.spelling import spelled_out
 from cargosight_inference.tuning import choose_running

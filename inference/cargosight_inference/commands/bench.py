@@ -26,7 +26,6 @@ from cargosight_inference.benchmark.batch_run import CPU_TARGET, SCALING_TARGET,
 from cargosight_inference.benchmark.compare import Compared, Rivals, measure_compare
 from cargosight_inference.benchmark.images import COUNT, HEIGHT, WIDTH, make_images
 from cargosight_inference.benchmark.large_scans import measure_large_scans, reads_large_scans
-from cargosight_inference.benchmark.machine import processor_name
 from cargosight_inference.benchmark.overhead import measure_overhead
 from cargosight_inference.benchmark.plot import draw
 from cargosight_inference.benchmark.processes import (
@@ -49,6 +48,7 @@ from cargosight_inference.benchmark.scaling import measure_scaling
 from cargosight_inference.benchmark.service_load import measure_service
 from cargosight_inference.inputs import check_arguments, expand
 from cargosight_inference.inspector import Inspector, default_model
+from cargosight_inference.processor import processor_name
 from cargosight_inference.scans.readers import read_scan
 from cargosight_inference.tuning import measure as measure_running
 from cargosight_models.catalog import ModelFile

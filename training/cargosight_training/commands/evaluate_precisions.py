@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from cargosight_inference.benchmark.machine import processor_name
+from cargosight_inference.processor import processor_name
 from cargosight_inference.progress import Progress
 from cargosight_inference.session import Session
 from cargosight_models.catalog import find_model

@@ -1,4 +1,4 @@
-"""What this machine is, in words: figures of speed mean nothing without."""
+"""What computes here: the processor's name, without which figures of speed mean nothing, and how many there are."""
 
 import os
 import platform
