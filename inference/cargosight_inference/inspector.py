@@ -47,24 +47,6 @@ Source = str | os.PathLike[str] | Scan
 """What can be inspected: a path or a scan in memory."""
 
 MAX_PIXELS = 200_000_000
-_DEFAULT_MODELS: Mapping[Subject, str] = {"baggage": "baggage", "cargo": "container"}
-
-
-def default_model(subject: Subject | None) -> str:
-    """Return the bundled model for a subject when none is named.
-
-    Raises:
-        UsageError: the subject was not stated (None), or is `unknown`: nothing is guessed from the image. The message
-            lists the choices.
-    """
-    if subject is not None and subject in _DEFAULT_MODELS:
-        return _DEFAULT_MODELS[subject]
-    choices = ", ".join(f"{name} (model {model})" for name, model in _DEFAULT_MODELS.items())
-    raise UsageError(
-        f"the subject {'was not stated' if subject is None else f'is {subject}'}, which chooses no model; "
-        f"state a subject that has one: {choices}, or name a model or an .onnx file (`cargosight models` "
-        "lists them)"
-    )
 
 
 class Inspector:
@@ -148,7 +130,6 @@ class Inspector:
                 f"{self.subject}: leave it out"
             )
         self._correct = correct
-        reduced = self.subject == "baggage" and contract.input.resize == "letterbox" and not whole
         floor = checked_floor(keep_below)
         self._floor = None if floor is None else max(floor, contract.suppression.score_floor)
         self._read_options = ReadOptions(
@@ -157,7 +138,7 @@ class Inspector:
             air_level=air_level,
             polarity=polarity,
             pixel_pitch_mm=pixel_pitch_mm,
-            letterboxes=contract.input.shapes if reduced else (),
+            letterboxes=() if whole else contract.input.letterboxes,
         )
         self.gallery: Gallery | None = None
         self._declarations: Declarations | None = None

@@ -12,13 +12,12 @@ Runtime falls back to its CPU provider when another cannot be made; a session th
 """
 
 import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
+from cargosight_inference.processor import has_bf16
 from cargosight_inference.runtime import RUNTIME_ERRORS, onnxruntime
 from cargosight_models.errors import UsageError, nearest_spelling
 
@@ -52,8 +51,6 @@ _REMEDY: Final = {
 _PLUGIN: Final = "onnxruntime_ep_openvino"
 _REGISTERED: Final = "cargosight.openvino"
 _HINTS: Final = {"fp32": "f32", "bf16": "bf16"}
-_BF16_FLAGS: Final = frozenset({"avx512_bf16", "amx_bf16", "bf16", "avx_ne_convert"})
-_CPUINFO = Path("/proc/cpuinfo")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,14 +201,3 @@ def _devices() -> list[Any]:
         for device in onnxruntime.get_ep_devices()
         if device.ep_name == _INNER["openvino"] and device.ep_metadata.get("ov_device") == "CPU"
     ][:1]
-
-
-def has_bf16() -> bool:
-    """Return whether the processor says that it computes in bf16; False where the system does not tell."""
-    if not sys.platform.startswith("linux") or not _CPUINFO.exists():
-        return False
-    for line in _CPUINFO.read_text(encoding="ascii", errors="replace").splitlines():
-        key, _, flags = line.partition(":")
-        if key.strip() in ("flags", "Features"):
-            return not _BF16_FLAGS.isdisjoint(flags.split())
-    return False

@@ -1,8 +1,9 @@
 """The options of where and how a network runs, the same in every command that has them."""
 
 import argparse
+from typing import get_args
 
-from cargosight_inference.providers import PROVIDERS, Execution
+from cargosight_inference.providers import PROVIDERS, Arithmetic, Execution
 from cargosight_inference.session import MOST_THREADS
 from cargosight_inference.tuning import Running, choose_running, pinned
 from cargosight_models.catalog import ModelFile
@@ -21,7 +22,7 @@ def add_execution_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--precision",
-        choices=("fp32", "bf16", "fp16"),
+        choices=get_args(Arithmetic),
         default="fp32",
         help="arithmetic of the provider (default: fp32); a model file in int8 runs as it is",
     )

@@ -25,13 +25,13 @@ import numpy as np
 from cargosight_inference.processor import cores, processor_name
 from cargosight_inference.providers import CPU, Execution
 from cargosight_inference.runtime import onnxruntime
-from cargosight_inference.session import Session, ThreadPolicy
+from cargosight_inference.session import MOST_THREADS, Session, ThreadPolicy
 from cargosight_models.catalog import ModelFile, home_folder
 from cargosight_models.errors import UsageError
 
 Origin = Literal["pinned", "kept", "measured", "default"]
 
-SCHEMA = 1
+SCHEMA = 2
 ROUNDS = 3
 SECONDS = 0.4
 """Of one way in one round."""
@@ -51,15 +51,13 @@ class Running:
     """How a model is run.
 
     Attributes:
-        workers: processes that give the most scans a second together.
-        threads: of the session in each of them.
+        workers: processes of one thread each that give the most scans a second together.
         threads_alone: of the session where there is one process only.
         origin: whether it was given, measured, measured before, or nothing is known of this machine.
         scans_per_second: of the network alone by `workers x threads`, empty where nothing was measured.
     """
 
     workers: int
-    threads: int
     threads_alone: int
     origin: Origin
     scans_per_second: Mapping[str, float]
@@ -72,30 +70,29 @@ class Running:
 
 def default_running() -> Running:
     """Return what is used where nothing is known: one thread, and a process for each core."""
-    return Running(cores(), 1, 1, "default", {})
+    return Running(cores(), 1, "default", {})
 
 
-def pinned(threads: int, workers: int | None = None) -> Running:
-    """Return what was asked for; a process for each `threads` cores where `workers` is None."""
-    if threads < 1 or (workers is not None and workers < 1):
-        raise UsageError(f"{workers} workers of {threads} threads; expected 1 or more of each")
-    return Running(max(1, cores() // threads) if workers is None else workers, threads, threads, "pinned", {})
+def pinned(threads: int) -> Running:
+    """Return what was asked for: so many threads in one process.
+
+    Raises:
+        UsageError: none are.
+    """
+    if threads < 1:
+        raise UsageError(f"{threads} threads; expected 1 or more")
+    return Running(cores(), threads, "pinned", {})
 
 
-def choose_running(model: ModelFile, execution: Execution = CPU, *, may_measure: bool = False) -> Running:
-    """Return what was measured on this machine; measure it, or take the default, where it was not.
+def choose_running(model: ModelFile, execution: Execution = CPU) -> Running:
+    """Return what was measured on this machine, the default where it was not.
 
     Args:
         model: the model file.
         execution: where it runs.
-        may_measure: whether some seconds may be spent on it now, which a long run is worth.
     """
     kept = _read(_place(model, execution))
-    if kept is not None:
-        return kept
-    if not may_measure:
-        return default_running()
-    return measure(model, execution)
+    return default_running() if kept is None else kept
 
 
 def measure(
@@ -125,21 +122,19 @@ def measure(
         for way in ways:  # sessions anew each time, so that only one way holds memory
             rates[way].append(_rate(model, execution, *way, seconds=seconds, clock=clock))
     found = {way: max(values) for way, values in rates.items()}  # what else runs here only slows it
-    workers, threads = best(found)
+    workers, _ = best({way: rate for way, rate in found.items() if way[1] == 1})
     _, alone = best({way: rate for way, rate in found.items() if way[0] == 1})
     per_second = {f"{way[0]} x {way[1]}": round(rate, 2) for way, rate in found.items()}
-    running = Running(workers, threads, alone, "measured", per_second)
+    running = Running(workers, alone, "measured", per_second)
     _write(_place(model, execution), running)
     return running
 
 
 def candidates(count: int) -> list[tuple[int, int]]:
-    """Return (workers, threads) worth a try on `count` cores: one process, and as many as fill the cores."""
-    threads = sorted({1 << power for power in range(count.bit_length())} | {count})
-    threads = [number for number in threads if number <= count]
-    alone = [(1, number) for number in threads]
-    full = [(min(_MOST_WORKERS, count // number), number) for number in threads if count // number > 1]
-    return alone + full
+    """Return (workers, threads) worth a try on `count` cores: one process, and one for each core."""
+    threads = {1 << power for power in range(count.bit_length())} | {min(count, MOST_THREADS)}
+    alone = [(1, number) for number in sorted(threads) if number <= min(count, MOST_THREADS)]
+    return alone if count == 1 else [*alone, (min(_MOST_WORKERS, count), 1)]
 
 
 def best(rates: Mapping[tuple[int, int], float]) -> tuple[int, int]:
@@ -202,7 +197,7 @@ def _read(path: Path) -> Running | None:
     try:
         found: Any = json.loads(path.read_text("utf-8"))
         running = Running(**{**found, "origin": "kept"})
-        numbers = (running.workers, running.threads, running.threads_alone)
+        numbers = (running.workers, running.threads_alone)
         whole = all(isinstance(number, int) and 1 <= number <= 1024 for number in numbers)
     except (OSError, ValueError, TypeError):
         return None

@@ -115,6 +115,11 @@ class InputContract:
         fits = _is_whole(self.overlap, 0) and self.overlap <= most
         _demand(fits, "input.overlap", self.overlap, f"0 to {most} pixels" if most else "0 for a letterbox")
 
+    @property
+    def letterboxes(self) -> tuple[tuple[int, int], ...]:
+        """The shapes that whole scans are fitted into, for which they need not be decoded larger; none with tiles."""
+        return self.shapes if self.resize == "letterbox" else ()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Suppression:

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cargosight_inference.inspector import Inspector, default_model
+from cargosight_inference.default_model import default_model
+from cargosight_inference.inspector import Inspector
 from cargosight_inference.policy import Policy
 from cargosight_inference.scans.scan import Scan
 from cargosight_inference.session import ThreadPolicy

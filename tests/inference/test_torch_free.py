@@ -116,6 +116,12 @@ def test_importing_the_package_loads_nothing_heavy():
     assert not {"numpy", "cv2", "onnxruntime", *HEAVY} & set(run(IMPORT))
 
 
+def test_the_service_itself_loads_nothing_that_its_workers_run():
+    pytest.importorskip("fastapi", reason="the extra service is not installed")
+    code = "import cargosight_inference.service.api.server, json, sys; print(json.dumps(sorted(sys.modules)))"
+    assert not {"onnxruntime", "torch", "pyarrow"} & set(run(code))
+
+
 @pytest.mark.parametrize("name", cargosight_inference.__all__)
 def test_every_public_name_is_there(name):
     assert getattr(cargosight_inference, name) is not None

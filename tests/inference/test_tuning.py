@@ -28,7 +28,8 @@ def kept_files(tmp_path):
     [
         (1, [(1, 1)]),
         (2, [(1, 1), (1, 2), (2, 1)]),
-        (6, [(1, 1), (1, 2), (1, 4), (1, 6), (6, 1), (3, 2)]),
+        (6, [(1, 1), (1, 2), (1, 4), (1, 6), (6, 1)]),
+        (384, [(1, 1 << power) for power in range(9)] + [(64, 1)]),
     ],
 )
 def test_candidates_fill_the_cores(count, expected):
@@ -52,17 +53,13 @@ def test_an_answer_is_kept_and_found_again(model, tmp_path, monkeypatch):
     monkeypatch.setattr(tuning, "cores", lambda: 2)
     assert choose_running(model).origin == "default"
     assert not kept_files(tmp_path)
-    first = choose_running(model, may_measure=True)
+    first = measure(model, rounds=1, seconds=0.05)
     assert first.origin == "measured"
     assert set(first.scans_per_second) == {"1 x 1", "1 x 2", "2 x 1"}
     assert all(rate > 0 for rate in first.scans_per_second.values())
     again = choose_running(model)
     assert again.origin == "kept"
-    assert (again.workers, again.threads, again.threads_alone) == (
-        first.workers,
-        first.threads,
-        first.threads_alone,
-    )
+    assert (again.workers, again.threads_alone) == (first.workers, first.threads_alone)
     assert len(kept_files(tmp_path)) == 1
 
 
@@ -70,6 +67,7 @@ def test_an_answer_is_kept_and_found_again(model, tmp_path, monkeypatch):
 def test_another_machine_or_model_is_measured_anew(model, tmp_path, monkeypatch, what):
     measure(model, rounds=1, seconds=0.01)
     assert choose_running(model).origin == "kept"
+    assert choose_running(model, Execution(provider="openvino")).origin == "default"
     if what == "processor_name":
         monkeypatch.setattr(tuning, "processor_name", lambda: "another")
     elif what == "cores":
@@ -80,11 +78,10 @@ def test_another_machine_or_model_is_measured_anew(model, tmp_path, monkeypatch,
         changed = models.blob_contract(name="others")
         model = find_model(models.make_blob_model(tmp_path / "others.onnx", contract=changed))
     assert choose_running(model).origin == "default"
-    assert choose_running(model, Execution(provider="openvino")).origin == "default"
 
 
 @pytest.mark.parametrize(
-    "content", ["", "no JSON", "[]", '{"workers": 2}', '{"workers": 0, "threads": 1, "threads_alone": 1}']
+    "content", ["", "no JSON", "[]", '{"workers": 2}', '{"workers": 0, "threads_alone": 1}']
 )
 def test_what_was_kept_and_is_damaged_is_measured_anew(model, tmp_path, content):
     measure(model, rounds=1, seconds=0.01)
@@ -101,13 +98,32 @@ def test_a_folder_that_cannot_be_written_to_only_means_measuring_again(model, tm
     assert choose_running(model).origin == "default"
 
 
-def test_pinned(monkeypatch):
-    monkeypatch.setattr(tuning, "cores", lambda: 8)
-    assert (pinned(2).workers, pinned(2).threads, pinned(2).threads_alone) == (4, 2, 2)
-    assert pinned(16).workers == 1
-    assert pinned(1, 3).workers == 3
-    with pytest.raises(UsageError, match="1 or more of each"):
+def test_pinned():
+    assert pinned(16).threads_alone == 16
+    with pytest.raises(UsageError, match="0 threads; expected 1 or more"):
         pinned(0)
+
+
+def test_the_workers_of_batch_are_the_best_of_one_thread_each(model, monkeypatch):
+    """Also where one process of more threads is faster than them."""
+    rates = {(1, 1): 10.0, (1, 2): 30.0, (2, 1): 19.0}
+    monkeypatch.setattr(tuning, "_rate", lambda *way, **_: rates[way[2:]])
+    monkeypatch.setattr(tuning, "cores", lambda: 2)
+    found = measure(model, CPU, rounds=1)
+    assert (found.workers, found.threads_alone) == (2, 2)
+    rates[2, 1] = 10.2  # not worth a second process
+    assert measure(model, CPU, rounds=1).workers == 1
+
+
+def test_the_benchmark_measures_for_the_execution_that_is_asked_for(model, tmp_path, capsys):
+    asked = ["bench", "--model", str(model.path), "--only", "running"]
+    assert main([*asked, "--precision", "bf16"]) == 2
+    assert "cpu computes in fp32" in capsys.readouterr().err
+    assert main([*asked, "--provider", "tensorrt"]) == 2
+    assert "tensorrt is not available" in capsys.readouterr().err
+    assert main([*asked, "--only", "start", "--provider", "openvino"]) == 2
+    assert "of --only running alone" in capsys.readouterr().err
+    assert not kept_files(tmp_path)
 
 
 def test_inspect_uses_and_says_what_was_measured_or_pinned(model, tmp_path, capsys, monkeypatch):

@@ -10,6 +10,7 @@ from cargosight_inference.benchmark.children import Child, Contender, Round, is_
 from cargosight_inference.benchmark.measures import Spread
 from cargosight_inference.benchmark.wrapped import can_wrap, wrap_for_ultralytics
 from cargosight_inference.processor import cores
+from cargosight_inference.session import MOST_THREADS
 from cargosight_models.catalog import ModelFile
 from cargosight_models.errors import UsageError
 
@@ -155,7 +156,7 @@ def _ours(model: ModelFile, paths: Sequence[Path]) -> list[Contender]:
         Contender(name, kind, paths, {"model": path, "threads": 1})
         for name, kind in ((SESSION, "session"), (BARE, "bare"))
     ]
-    for threads in dict.fromkeys((1, cores())):
+    for threads in dict.fromkeys((1, min(cores(), MOST_THREADS))):
         settings = {"model": path, "threads": threads}
         found.append(Contender(_named(threads), "pipeline", paths, settings))
     return found

@@ -100,7 +100,7 @@ def _projection_lines(found: ProjectionTime) -> list[str]:
 def _running_lines(found: Running) -> list[str]:
     rates = ", ".join(f"{way}: {rate:.1f}" for way, rate in found.scans_per_second.items())
     return [
-        f"running     {found.workers} processes of {found.threads} threads; one process: {found.in_words()}",
+        f"running     {found.workers} processes of one thread; one process: {found.in_words()}",
         f"            scans/s of the network by processes x threads: {rates or 'not measured'}",
     ]
 

@@ -9,10 +9,9 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from cargosight_inference.arguments import pitch_argument
+from cargosight_inference.default_model import default_model
 from cargosight_inference.inspection_arguments import add_inspection_arguments
-from cargosight_inference.inspector import default_model
 from cargosight_inference.policy import Policy
-from cargosight_inference.processor import cores
 from cargosight_inference.running_arguments import add_execution_arguments, execution_of
 from cargosight_inference.spelling import spelled_out
 from cargosight_inference.tuning import choose_running
@@ -335,8 +334,7 @@ def _engine(arguments: argparse.Namespace, scoring: "Scoring") -> "Engine":
 
 def _workers(scoring: "Scoring") -> int:
     """Return how many processes of one thread each: what was measured best on this machine, else one for each core."""
-    running = choose_running(look_up_model(scoring.model), scoring.execution)
-    return running.workers if running.threads == 1 else cores()
+    return choose_running(look_up_model(scoring.model), scoring.execution).workers
 
 
 def _check_extra() -> None:

@@ -46,9 +46,12 @@ from cargosight_inference.benchmark.report import (
 )
 from cargosight_inference.benchmark.scaling import measure_scaling
 from cargosight_inference.benchmark.service_load import measure_service
+from cargosight_inference.default_model import default_model
 from cargosight_inference.inputs import check_arguments, expand
-from cargosight_inference.inspector import Inspector, default_model
+from cargosight_inference.inspector import Inspector
 from cargosight_inference.processor import processor_name
+from cargosight_inference.providers import CPU
+from cargosight_inference.running_arguments import add_execution_arguments, execution_of
 from cargosight_inference.scans.readers import read_scan
 from cargosight_inference.tuning import measure as measure_running
 from cargosight_models.catalog import ModelFile
@@ -84,7 +87,8 @@ compare     only where it is named: bare `session.run`, the bare calls, this pac
             {RIVAL} predict (on a network of about the same cost, and on this very network) and an inferencer of
             anomalib, each in a process of its own, in turns: images a second, CPU-time, memory, cold start
 scaling     only where it is named: one and two processes, on scans of three sizes
-running     only where it is named: how many processes and threads are fastest, kept for later runs on this machine
+running     only where it is named: how many processes and threads are fastest with --provider and --precision, kept
+            for later runs on this machine
 batch       only where it is named: `cargosight batch` on --scans made JPEGs with two workers, on half as many with one,
             and the bare calls before, between and after: CPU-time of all processes beside theirs (target
             {CPU_TARGET:g}), the throughput of two beside one (target {SCALING_TARGET:g}), and memory
@@ -158,6 +162,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plot", type=path_argument, metavar="FILE.svg", help="draw what compare and scaling measured"
     )
+    add_execution_arguments(parser)
     parser.add_argument("--json", action="store_true", help="write JSON")
 
 
@@ -171,6 +176,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--rows is {arguments.rows}; expected {_LEAST_ROWS:,} or more")
     if arguments.kills < 1:
         raise UsageError(f"--kills is {arguments.kills}; expected 1 or more")
+    if execution_of(arguments) != CPU and arguments.only != ["running"]:
+        raise UsageError(
+            "--provider and --precision are of --only running alone; the other parts run on the CPU"
+        )
     if arguments.plot is not None and not {"compare", "scaling"} & set(arguments.only or ()):
         raise UsageError(
             "--plot draws what --only compare and --only scaling measure; name one of them, or leave it out"
@@ -233,7 +242,7 @@ def _measure(arguments: argparse.Namespace, paths: Sequence[Path], notes: list[s
         "large-scan": lambda: measure_large_scans(inspector, folder, arguments.rounds),
         "compare": lambda: _compare(arguments, inspector.model, paths, folder),
         "scaling": lambda: measure_scaling(inspector.model, folder, rounds=arguments.rounds),
-        "running": lambda: measure_running(inspector.model),
+        "running": lambda: measure_running(inspector.model, execution_of(arguments)),
         "service": lambda: measure_service(folder, minutes=arguments.minutes, lane={"model": path}),
         "batch": lambda: measure_batch(inspector.model, folder / "batch", arguments.scans or _BATCH_SCANS),
         "archive": lambda: measure_archive(folder / "archive", arguments.rows or _ROWS, arguments.kills),

@@ -12,11 +12,12 @@ from threading import Event, Thread
 import cv2
 
 from cargosight_inference.arguments import path_argument, pitch_argument
+from cargosight_inference.default_model import default_model
 from cargosight_inference.gallery.tables import absolute, read_table
 from cargosight_inference.inputs import STDIN, Input, check_arguments, expand
 from cargosight_inference.inspection import Decision, Inspection
 from cargosight_inference.inspection_arguments import add_inspection_arguments
-from cargosight_inference.inspector import Inspector, default_model
+from cargosight_inference.inspector import Inspector
 from cargosight_inference.pipeline import inspect_many, inspect_with_scans
 from cargosight_inference.policy import Policy
 from cargosight_inference.progress import Progress

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cargosight_inference.inspector import default_model
+from cargosight_inference.default_model import default_model
 from cargosight_inference.policy import Policy
 from cargosight_inference.service.settings import LaneSettings, ServiceSettings
 from cargosight_models.catalog import ModelFile, look_up_model

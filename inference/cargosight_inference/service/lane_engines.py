@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import delete, insert, select
 
-from cargosight_inference.inspector import default_model
+from cargosight_inference.default_model import default_model
 from cargosight_inference.service.database.engine import Database, now
 from cargosight_inference.service.database.tables import LANES
 from cargosight_inference.service.engines import Engine, EngineFacts

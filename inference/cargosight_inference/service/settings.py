@@ -1,6 +1,5 @@
 """Settings of the service: one YAML file that names only what differs from the defaults."""
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from cargosight_inference.processor import cores
 from cargosight_inference.scans.readers import LEAST_PITCH_MM, MOST_PITCH_MM
 from cargosight_models.errors import ConfigurationError, nearest_spelling
 from cargosight_models.shipped import find_file
@@ -113,7 +113,7 @@ class ServiceSettings(_Part):
     tls: TlsSettings | None = None
     allow_plain_http: bool = False
     """Whether to serve other machines without TLS, as behind a proxy that adds it."""
-    workers: Annotated[int, Field(ge=1, le=64)] = max(1, (os.cpu_count() or 2) - 1)
+    workers: Annotated[int, Field(ge=1, le=64)] = min(64, max(1, cores() - 1))
     """Processes that inspect, besides the one that makes the pictures."""
     threads: Threads = 1
     """Of each worker's network."""

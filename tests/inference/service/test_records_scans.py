@@ -171,10 +171,11 @@ def test_events_resume_after_an_id_and_keep_to_lanes(database: Database) -> None
     recorded(database, SETTINGS, "a")
     recorded(database, SETTINGS, "b", lane="yard")
     with database.reading() as connection:
-        found, last = events.after(connection, 0, ["yard"])
-        assert [each.lane for each in found] == ["yard", "yard"] and last == 4
-        assert events.after(connection, last, ["yard"]) == ([], 4)
-        assert events.after(connection, 0, [], limit=3) == ([], 3)
+        found, last, further = events.after(connection, 0, ["yard"])
+        assert [each.lane for each in found] == ["yard", "yard"]
+        assert (last, further) == (4, False)
+        assert events.after(connection, last, ["yard"]) == ([], 4, False)
+        assert events.after(connection, 0, [], limit=3) == ([], 3, True)
         assert events.span(connection) == (1, 4)
     with database.writing() as connection:
         events.forget_before(connection, "9999")

@@ -73,7 +73,7 @@ def _int8(args: argparse.Namespace, model: Path, dataset: DataSet, folder: Path)
     training = read_coco(args.calibrate_on, images_dir=args.images)
     check_apart(training, dataset)
     contract = Session(model).contract
-    shapes = () if contract.subject == "cargo" else contract.input.shapes
+    shapes = contract.input.letterboxes
     count = min(CALIBRATION_SCANS, len(training))
     records = (training.images[number * len(training) // count] for number in range(count))
     scans = (read_record(record, contract.subject, shapes) for record in records)

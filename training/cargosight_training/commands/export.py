@@ -236,7 +236,7 @@ def _spread(data: "DataSet", config: "TrainConfig", count: int) -> "Iterator[Sca
     from cargosight_training.datasets.cache import read_record
 
     count = min(count, len(data))
-    shapes = () if config.subject == "cargo" else config.export.shapes
+    shapes = config.export.shapes if config.export.resize == "letterbox" else ()
     for number in range(count):
         yield read_record(data.images[number * len(data) // count], config.subject, shapes)
 

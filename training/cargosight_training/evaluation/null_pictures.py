@@ -6,7 +6,7 @@ type. *Decoy*: a piece of another bag of the same source that holds no annotated
 any projection leaves behind (doubled texture, a soft edge); a model that learnt those instead of items alarms.
 
 Pieces are projected at full size. A JPEG of twice the network's size or more, which an inspection decodes at reduced
-scale, is halved afterwards here, and its scores may differ in the third digit for that alone.
+scale, is halved afterwards here, and its scores may differ for that alone.
 """
 
 from collections.abc import Iterator, Sequence

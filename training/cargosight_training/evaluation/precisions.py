@@ -15,7 +15,7 @@ import numpy as np
 
 from cargosight_inference.benchmark.measures import Spread
 from cargosight_inference.inspector import Inspector
-from cargosight_inference.providers import CPU, Execution, available, check
+from cargosight_inference.providers import ARITHMETICS, CPU, PROVIDERS, Execution, available, check
 from cargosight_inference.session import Session
 from cargosight_models.errors import UsageError
 from cargosight_training.datasets.records import DataSet
@@ -73,14 +73,7 @@ def ways(model: Path, int8: Path | None) -> tuple[Way, ...]:
     """Return fp32 and int8 on the CPU, every arithmetic of the other providers that are here, and bf16 always."""
     here = available()
     found = [Way("fp32", CPU, model), Way("int8", CPU, int8)]
-    others: list[Execution] = [
-        Execution(provider="openvino"),
-        Execution(provider="openvino", arithmetic="bf16"),
-        Execution(provider="cuda"),
-        Execution(provider="tensorrt"),
-        Execution(provider="tensorrt", arithmetic="bf16"),
-        Execution(provider="tensorrt", arithmetic="fp16"),
-    ]
+    others = [Execution(provider=p, arithmetic=a) for p in PROVIDERS if p != "cpu" for a in ARITHMETICS[p]]
     found += [
         Way(one.arithmetic, one, model)
         for one in others

@@ -89,8 +89,8 @@ class _Listener:
             until = self._until(connection)
             if until is None:
                 return None
-            found, seen = events.after(connection, last, self.lanes)
-        return _Read(events=found, last=seen, until=until)
+            found, seen, further = events.after(connection, last, self.lanes)
+        return _Read(events=found, last=seen, further=further, until=until)
 
     def may_listen(self) -> bool:
         """Return whether the session goes on, and still sees these lanes."""
@@ -114,11 +114,13 @@ class _Read:
     Attributes:
         events: that are wanted.
         last: id of the last that was looked at.
+        further: whether there may be more behind it.
         until: when the right to listen ends.
     """
 
     events: list[Event]
     last: int
+    further: bool
     until: datetime
 
 
@@ -167,8 +169,8 @@ async def _stream(listener: _Listener, last: int, *, missed: bool) -> AsyncItera
                         return
                     checked = monotonic()
                 yield _of_event(listener.desk, event)
-            if read.last > last:  # there may be more
-                last = read.last
+            last = read.last
+            if read.further:
                 continue
             left = (read.until - datetime.now(UTC)).total_seconds()
             with anyio.move_on_after(min(HEARTBEAT_SECONDS, max(0.0, left) + _LATE_SECONDS)) as waited:

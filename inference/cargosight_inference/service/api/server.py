@@ -39,13 +39,11 @@ def serve(settings: ServiceSettings, say: Callable[[str], None] | None = None) -
             file, the port cannot be had, or the certificate is none.
         CargosightError: the desk cannot start; see there.
     """
-    configure_logs(settings.log_level)
     check_settings(settings)
     if settings.tls is not None:
         _check_certificate(settings.tls)
+    configure_logs(settings.log_level)
     with bound(settings.host, settings.port) as listening, Desk(settings) as desk:
-        for warning in desk.warnings():
-            sys.stderr.write(f"cargosight: warning: {warning}\n")
         server = Server(create_app(desk), desk, say or _write)
         server.run(sockets=[listening])
 

@@ -37,7 +37,7 @@ def append(connection: Connection, kind: str, lane: str | None, data: Mapping[st
 
 def after(
     connection: Connection, last: int, lanes: Collection[str], *, limit: int = 500
-) -> tuple[list[Event], int]:
+) -> tuple[list[Event], int, bool]:
     """Return the events after one, of some lanes or of none in particular.
 
     Args:
@@ -47,7 +47,8 @@ def after(
         limit: most events to look at.
 
     Returns:
-        The events by id, and the id of the last that was looked at, also when it was of another lane.
+        The events by id; the id of the last that was looked at, also when it was of another lane; whether there may
+        be more.
     """
     wanted = select(EVENTS).where(EVENTS.c.id > last).order_by(EVENTS.c.id).limit(limit)
     rows = connection.execute(wanted).all()
@@ -56,7 +57,7 @@ def after(
         for row in rows
         if row.lane is None or row.lane in lanes
     ]
-    return found, rows[-1].id if rows else last
+    return found, rows[-1].id if rows else last, len(rows) == limit
 
 
 def span(connection: Connection) -> tuple[int, int]:
