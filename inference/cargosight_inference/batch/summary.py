@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from cargosight_inference.batch.manifest import Manifest
 from cargosight_inference.batch.parts import day_column, open_run, read_parts
-from cargosight_inference.batch.places import BatchError, Place
+from cargosight_inference.batch.places import BatchError, NoSuchName, Place
 from cargosight_inference.batch.summary_text import markdown
 from cargosight_inference.inspection import STAGES
 from cargosight_models.intervals import wilson
@@ -197,6 +197,19 @@ def write_summary(manifest: Manifest, place: Place, former: Place | None = None)
     _put(place, TEXT_NAME, markdown(found).encode())
     _put(place, NAME, (json.dumps(found, indent=2, allow_nan=False) + "\n").encode())
     return found
+
+
+def count_unreadable(place: Place) -> int:
+    """Return how many inputs of a complete run are unreadable: what its summary says, else what its parts say.
+
+    Raises:
+        BatchError: there is no summary, and a part is not there or is damaged.
+        UsageError: there is no run.
+    """
+    try:
+        return int(json.loads(place.read(NAME))["decisions"]["unreadable"])
+    except (NoSuchName, ValueError, KeyError, TypeError):  # removed, or no summary of ours
+        return count_rows(open_run(place), place).decisions["unreadable"]
 
 
 def _put(place: Place, name: str, content: bytes) -> None:

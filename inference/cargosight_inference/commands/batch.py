@@ -138,6 +138,7 @@ def run(arguments: argparse.Namespace) -> int:
     from cargosight_inference.batch.parts import open_run
     from cargosight_inference.batch.places import open_place
     from cargosight_inference.batch.stopping import listening
+    from cargosight_inference.batch.summary import count_unreadable
 
     for url in (arguments.former, arguments.compare):
         if url is not None:
@@ -151,7 +152,8 @@ def run(arguments: argparse.Namespace) -> int:
             return heard.exit_code
         if arguments.compare is not None:
             _compare(place, arguments.compare)
-    return EXIT_UNREADABLE if outcome.tally.counts["unreadable"] else EXIT_OK
+        # Of the whole run: this process may have scored a part of it, or none.
+        return EXIT_UNREADABLE if count_unreadable(place) else EXIT_OK
 
 
 def _run(
