@@ -5,10 +5,11 @@ import os
 import re
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 from uuid import uuid4
 
 from cargosight_inference.batch.scratch import Scratch
@@ -17,6 +18,7 @@ from cargosight_models.errors import CargosightError, UsageError
 _SCRATCH = ".scratch"
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(//|:)")
 _PART = re.compile(r"(?!\.)[^/\0]+")
+_T = TypeVar("_T")
 _TRIES = 5
 """Of a link into a folder that somebody else may remove at that moment since it is empty."""
 
@@ -194,7 +196,7 @@ class LocalPlace(Place):
     def read(self, name: str) -> bytes:
         """See `Place.read`."""
         try:
-            with self._told(f"read {name}"):
+            with self._told(f"read {name}", but_absence=True):
                 return self._path(name).read_bytes()
         except FileNotFoundError:
             raise NoSuchName(f"there is no {name} in {self.url}") from None
@@ -210,7 +212,7 @@ class LocalPlace(Place):
         while waiting:
             folder, begin = waiting.pop()
             try:
-                with self._told("list names"), os.scandir(self.folder / folder) as entries:
+                with self._told("list names", but_absence=True), os.scandir(self.folder / folder) as entries:
                     for entry in entries:
                         if entry.name.startswith(".") or not entry.name.startswith(begin):
                             continue
@@ -233,10 +235,8 @@ class LocalPlace(Place):
     def replace(self, name: str, content: bytes) -> None:
         """See `Place.replace`."""
         target = self._path(name)
-        with self._told(f"write {name}"):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with self.scratch.file(content) as prepared:
-                prepared.replace(target)
+        with self._told(f"write {name}"), self.scratch.file(content) as prepared:
+            self._into_folder(target, prepared, lambda: prepared.replace(target))
 
     def delete(self, name: str) -> None:
         """See `Place.delete`."""
@@ -260,27 +260,34 @@ class LocalPlace(Place):
 
     def _publish(self, target: Path, source: Path) -> bool:
         _sync(source)
+        return self._into_folder(target, source, lambda: self._link(target, source))
+
+    def _into_folder(self, target: Path, source: Path, put: Callable[[], _T]) -> _T:
+        """Make the folder of a target and put the source there; again where somebody removed it in between."""
         for _ in range(_TRIES):
-            self._make(target.parent)
             try:
-                os.link(source, target)
-            except FileExistsError:
-                # A shared file system may lose the answer to a link that it made, and make the client ask again.
-                ours = target.samefile(source)
+                self._make(target.parent)
+                return put()
             except FileNotFoundError:
                 if not source.exists():
                     raise
-                continue
-            except OSError as error:
-                if error.errno != errno.EXDEV:
-                    raise
-                return self._publish_copy(target, source)
-            else:
-                ours = True
-            # After a kill of the winner its name may not be durable yet.
-            _sync(target.parent)
-            return ours
         raise BatchError(f"the folder {target.parent} is removed again and again; it has to stay")
+
+    def _link(self, target: Path, source: Path) -> bool:
+        try:
+            os.link(source, target)
+        except FileExistsError:
+            # A shared file system may lose the answer to a link that it made, and make the client ask again.
+            ours = target.samefile(source)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            return self._publish_copy(target, source)
+        else:
+            ours = True
+        # After a kill of the winner its name may not be durable yet.
+        _sync(target.parent)
+        return ours
 
     def _publish_copy(self, target: Path, source: Path) -> bool:
         copy = self.scratch.path()
@@ -295,16 +302,17 @@ class LocalPlace(Place):
         missing = [folder, *folder.parents]
         missing = missing[: next((at for at, above in enumerate(missing) if above.is_dir()), len(missing))]
         for above in reversed(missing):
-            above.mkdir(exist_ok=True)
+            with suppress(FileExistsError):  # another writer's by now; where it is a file, what follows fails
+                above.mkdir()
             _sync(above.parent)
 
     @contextmanager
-    def _told(self, doing: str) -> Iterator[None]:
+    def _told(self, doing: str, *, but_absence: bool = False) -> Iterator[None]:
         try:
             yield
-        except FileNotFoundError:
-            raise
         except OSError as error:
+            if but_absence and isinstance(error, FileNotFoundError):
+                raise
             hint = ""
             if error.errno in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
                 hint = "; a file system with hard links is needed there"

@@ -265,11 +265,15 @@ def join_parts(file: Path, pieces: Iterable[Path | Row], extra_columns: Sequence
     """
     with writing_part(file, extra_columns) as part:
         for piece in pieces:
-            if isinstance(piece, Path):
-                with pq.ParquetFile(piece) as parquet:
-                    for batch in parquet.iter_batches(ROW_GROUP, use_threads=False):
-                        for row in batch.to_pylist():
-                            part.add(row)
-            else:
-                part.add(piece)
+            for row in _rows_of(piece) if isinstance(piece, Path) else (piece,):
+                part.add(row)
     return part.rows
+
+
+def _rows_of(piece: Path) -> Iterator[Row]:
+    try:
+        with pq.ParquetFile(piece) as parquet:
+            for batch in parquet.iter_batches(ROW_GROUP, use_threads=False):
+                yield from batch.to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise BatchError(f"the rows in {piece} cannot be read: {error}") from error

@@ -5,7 +5,7 @@ import os
 import socket
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
@@ -255,12 +255,14 @@ class _Report:
             "counts": dict(tally.counts),
             "workers": [dict(worker) for worker in tally.workers],
         }
-        self._place.replace(self._name, json.dumps(content).encode())
+        with suppress(BatchError):
+            self._place.replace(self._name, json.dumps(content).encode())
 
     def close(self) -> None:
         """Take it away: this process does nothing more."""
         if self._written is not None:
-            self._place.delete(self._name)
+            with suppress(BatchError):  # and what ended the run is told, not this
+                self._place.delete(self._name)
 
 
 def _now() -> str:

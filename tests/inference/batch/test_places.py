@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import pytest
 
-from cargosight_inference.batch.places import BatchError, NoSuchName, Place, open_place
+from cargosight_inference.batch.places import BatchError, LocalPlace, NoSuchName, Place, open_place
 from cargosight_models.errors import MissingExtraError, UsageError
 from tests.made.s3 import BUCKET, S3Server, s3_server  # noqa: F401 - a fixture
 
@@ -104,6 +104,32 @@ def test_progress_is_replaced_and_names_are_deleted(place: Place) -> None:
     with pytest.raises(NoSuchName, match=r"there is no progress/worker-1\.json in"):
         place.read("progress/worker-1.json")
     assert place.publish("progress/worker-1.json", b"3")
+
+
+def test_progress_is_written_while_its_folder_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who deletes the last name of a folder removes the folder, too, also between its making and a name in it."""
+    rename, waiting = Path.replace, [True]
+
+    def late(self: Path, target: Path) -> Path:
+        if waiting:
+            waiting.pop()
+            target.parent.rmdir()
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", late)
+    with open_place(tmp_path / "out") as place:
+        place.replace("progress/1", b"1")
+        assert place.read("progress/1") == b"1"
+    assert not waiting
+
+
+def test_a_folder_that_goes_again_and_again_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_place(tmp_path / "out") as place:
+        monkeypatch.setattr(LocalPlace, "_make", lambda *given: None)
+        with pytest.raises(BatchError, match="removed again and again"):
+            place.replace("progress/1", b"1")
+        with pytest.raises(BatchError, match="removed again and again"):
+            place.publish("parts/1", b"1")
 
 
 def test_a_check_leaves_nothing(place: Place) -> None:

@@ -7,6 +7,7 @@ pytest.importorskip("pyarrow", reason="pyarrow is not installed: no rows are tes
 import pyarrow.parquet as pq
 
 from cargosight_inference.batch import rows
+from cargosight_inference.batch.places import BatchError
 from cargosight_inference.batch.plan import Planned
 from cargosight_inference.batch.rows import (
     ROW_SCHEMA,
@@ -152,3 +153,11 @@ def test_pieces_are_joined(tmp_path, monkeypatch):
     assert join_parts(joined, [tmp_path / "part.parquet", *given[3:]]) == 5
     assert pq.ParquetFile(joined).read().to_pylist() == whole
     assert pq.ParquetFile(joined).num_row_groups == pq.ParquetFile(tmp_path / "whole.parquet").num_row_groups
+
+
+def test_a_damaged_piece_is_told(tmp_path):
+    (tmp_path / "part.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(BatchError, match=r"part\.parquet cannot be read"):
+        join_parts(tmp_path / "joined.parquet", [tmp_path / "part.parquet"])
+    with pytest.raises(BatchError, match=r"gone\.parquet cannot be read"):
+        join_parts(tmp_path / "joined.parquet", [tmp_path / "gone.parquet"])
