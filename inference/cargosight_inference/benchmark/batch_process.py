@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 from cargosight_models.errors import UsageError
 
 POLL_SECONDS = 0.1
+_SAMPLE_SECONDS = 1.0
 _LONG_SECONDS = 24 * 3600.0
 _CODE = "import sys; from cargosight_inference.cli import main; sys.exit(main())"
 
@@ -57,6 +59,42 @@ def check(process: subprocess.Popen[bytes]) -> None:
     if process.returncode != 0:
         told = process.stderr.read().decode(errors="replace")[-500:] if process.stderr is not None else ""
         raise UsageError(f"the run that is measured ended with exit code {process.returncode}: {told}")
+
+
+def wait_for_manifest(process: subprocess.Popen[bytes], out: Path) -> None:
+    """Wait until a run is planned, or for its end."""
+    while process.poll() is None and not (out / "manifest.json").exists():
+        time.sleep(POLL_SECONDS)
+
+
+def memory_each_second(process: subprocess.Popen[bytes]) -> Iterator[float]:
+    """Yield the resident memory of a run and its workers once a second until it ends, in 10^6 bytes."""
+    while process.poll() is None:
+        wait(process, seconds=_SAMPLE_SECONDS)
+        memory = memory_mb(family(process.pid), "VmRSS")
+        if memory is not None and process.poll() is None:
+            yield memory
+
+
+def ended_cpu_seconds() -> float:
+    """Return the CPU-time of all processes that were started here and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def linked_paths(folder: Path, name: str, files: Sequence[Path], count: int) -> Iterator[str]:
+    """Yield many paths of a few files, through links to the folder that they are in.
+
+    Args:
+        folder: gets the links, each made before its paths come.
+        name: the links begin with.
+        files: of one folder.
+        count: of the paths.
+    """
+    for lane, first in enumerate(range(0, count, len(files))):
+        link = folder / f"{name}{lane:05}"
+        link.symlink_to(files[0].parent, target_is_directory=True)
+        yield from (f"{link}/{file.name}" for file in files[: count - first])
 
 
 def parts_of(out: Path) -> int:
