@@ -214,7 +214,10 @@ def open_input(path: str) -> Body:
 
 
 def changed(item: Item, size: int | None, version: str | None) -> bool:
-    """Return whether an input is another one than was planned; what was not told then is not compared."""
+    """Return whether an input is another one than was planned; what was not told then is not compared.
+
+    So of a URL in a list or a table, of which `stated` asks nothing, no change can be told.
+    """
     return (item.size is not None and size is not None and item.size != size) or (
         item.version is not None and version is not None and item.version != version
     )
