@@ -13,6 +13,7 @@ from typing import TypeVar
 from uuid import uuid4
 
 from cargosight_inference.batch.scratch import Scratch
+from cargosight_inference.durable import sync
 from cargosight_models.errors import CargosightError, UsageError
 
 _SCRATCH = ".scratch"
@@ -35,7 +36,7 @@ class Place(ABC):
     """What a run writes into: names with slashes, such as `parts/part-000000.parquet`, and the bytes under them.
 
     What is published appears whole or not at all, never changes, and stays after a power failure. A place may be used
-    by several threads. It pickles to a place that is opened anew.
+    by several threads.
 
     Attributes:
         url: of the place, from which `open_place` opens it again.
@@ -101,6 +102,27 @@ class Place(ABC):
             BatchError: it cannot be removed.
         """
 
+    def publish_again(self, name: str, source: Path | bytes) -> None:
+        """Publish in place of what an earlier run or comparison left under the name, if that is anything else.
+
+        Args:
+            name: with slashes.
+            source: as for `publish`; a file is never compared with what is there.
+
+        Raises:
+            BatchError: they cannot be written, or somebody else writes other bytes under the name at this moment.
+        """
+        if self.publish(name, source):
+            return
+        with suppress(NoSuchName):  # somebody else replaces it just now
+            if isinstance(source, bytes) and self.read(name) == source:
+                return
+        self.delete(name)
+        if not self.publish(name, source):
+            raise BatchError(
+                f"another process writes {name} in {self.url} at this moment; run the command again"
+            )
+
     def check(self) -> None:
         """Make sure that the place can be written and that the first writer wins there.
 
@@ -130,10 +152,6 @@ class Place(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        """Pickle by the URL alone: a scratch and a connection belong to one process."""
-        return open_place, (self.url,)
 
 
 def open_place(url: str | Path) -> Place:
@@ -259,7 +277,7 @@ class LocalPlace(Place):
         return self.folder / name
 
     def _publish(self, target: Path, source: Path) -> bool:
-        _sync(source)
+        sync(source)
         return self._into_folder(target, source, lambda: self._link(target, source))
 
     def _into_folder(self, target: Path, source: Path, put: Callable[[], _T]) -> _T:
@@ -286,7 +304,7 @@ class LocalPlace(Place):
         else:
             ours = True
         # After a kill of the winner its name may not be durable yet.
-        _sync(target.parent)
+        sync(target.parent)
         return ours
 
     def _publish_copy(self, target: Path, source: Path) -> bool:
@@ -304,7 +322,7 @@ class LocalPlace(Place):
         for above in reversed(missing):
             with suppress(FileExistsError):  # another writer's by now; where it is a file, what follows fails
                 above.mkdir()
-            _sync(above.parent)
+            sync(above.parent)
 
     @contextmanager
     def _told(self, doing: str, *, but_absence: bool = False) -> Iterator[None]:
@@ -319,12 +337,3 @@ class LocalPlace(Place):
             raise BatchError(
                 f"the output folder {self.url} does not let the run {doing}: {error.strerror or error}{hint}"
             ) from error
-
-
-def _sync(path: Path) -> None:
-    """Make the bytes of a file, or the names in a folder, durable."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

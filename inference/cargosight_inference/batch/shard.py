@@ -15,7 +15,7 @@ from cargosight_inference.batch.fetching import Ready, ready_inputs
 from cargosight_inference.batch.manifest import Manifest
 from cargosight_inference.batch.places import BatchError, Place
 from cargosight_inference.batch.plan import Planned, read_shard
-from cargosight_inference.batch.rows import Row, extra_names, fault_row, row_of, writing_part
+from cargosight_inference.batch.rows import Row, extra_names, fault_row, row_of, row_schema, writing_part
 from cargosight_inference.batch.sources import shown
 from cargosight_inference.gallery.tables import is_heading
 from cargosight_inference.inspection import Inspection
@@ -108,7 +108,7 @@ def score_shard(
     file = place.scratch.path(".parquet")
     try:
         with (
-            writing_part(file, manifest.extra_columns) as part,
+            writing_part(file, row_schema(manifest.extra_columns)) as part,
             closing(ready_inputs(inputs, place.scratch, manifest.what.max_pixels)) as stream,
         ):
             for ready in stream:

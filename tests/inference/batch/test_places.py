@@ -1,7 +1,6 @@
 """Places: the first writer of a name wins, locally and in a bucket; what a killed process leaves goes."""
 
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -137,11 +136,26 @@ def test_a_check_leaves_nothing(place: Place) -> None:
     assert list(place.names()) == []
 
 
-def test_a_place_goes_to_another_process_by_its_url(place: Place) -> None:
-    place.publish("a", b"1")
-    with pickle.loads(pickle.dumps(place)) as again:
-        assert again.url == place.url
-        assert again.read("a") == b"1"
+def test_what_an_earlier_run_left_is_published_again(place: Place) -> None:
+    for content in (b"1", b"2", b"2"):
+        place.publish_again("summary.json", content)
+        assert place.read("summary.json") == content
+    source = place.scratch.path(".parquet")
+    source.write_bytes(b"rows")
+    place.publish_again("summary.json", source)
+    place.publish_again("summary.json", source)
+    assert place.read("summary.json") == b"rows"
+
+
+def test_who_is_overtaken_in_publishing_again_is_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.publish("summary.json", b"1")
+    monkeypatch.setattr(
+        type(place), "delete", lambda *given: None
+    )  # and written by another one, the same as ever
+    place.publish_again("summary.json", b"1")
+    with pytest.raises(BatchError, match=r"another process writes summary\.json"):
+        place.publish_again("summary.json", b"2")
+    monkeypatch.undo()
 
 
 @pytest.mark.parametrize("name", ["../a", "/a", "a//b", ".hidden", "a/.b", ""])
