@@ -220,7 +220,7 @@ class _Run:
         assert task is not None
         self._blamed = 0
         if task.is_whole:
-            yield ShardDone(task.shard, found["rows"], found["counts"], found["ours"])
+            yield ShardDone(task.shard, found["counts"], found["ours"])
             return
         self._bisections[task.shard].finished(task.piece, Path(found["to"]))
         self._counts[task.shard].update(found["counts"])
@@ -327,12 +327,12 @@ class _Run:
             notices.append(Notice(f"{shown(one.item.path)} cannot be inspected: {sentence}"))
         file = self._place.scratch.path(".parquet")
         try:
-            rows = join_parts(file, pieces, columns)
+            join_parts(file, pieces, columns)
             ours = self._place.publish(self._manifest.part_name(shard), file)
         finally:
             with suppress(OSError):  # it is removed with the scratch
                 file.unlink()
-        return ShardDone(shard, rows, counts, ours), notices
+        return ShardDone(shard, counts, ours), notices
 
     def _beat(self) -> Beat:
         busy = [(slot, slot.task) for slot in self._slots if slot.task is not None]

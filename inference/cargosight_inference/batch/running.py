@@ -191,7 +191,8 @@ class _Scoring:
             self._finished[event.shard] = 1
             self._note(event.shard)
             # Until the next beat the worker's rows count as open; they are in a finished shard now.
-            tally.open_inputs = max(0, tally.open_inputs - event.rows)
+            rows = len(self._manifest.numbers(event.shard))
+            tally.open_inputs = max(0, tally.open_inputs - rows)
             if event.ours:
                 tally.counts.update(event.counts)
 

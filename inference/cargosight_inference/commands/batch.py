@@ -17,7 +17,7 @@ from cargosight_inference.running_arguments import add_execution_arguments, exec
 from cargosight_inference.spelling import spelled_out
 from cargosight_inference.tuning import choose_running
 from cargosight_models.catalog import look_up_model
-from cargosight_models.errors import MissingExtraError, UsageError
+from cargosight_models.errors import UsageError
 
 if TYPE_CHECKING:
     from cargosight_inference.batch.engine import Engine
@@ -126,7 +126,9 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run or resume a batch, or tell where one stands; return the exit code."""
-    _check_extra()
+    from cargosight_inference.batch.plan import check_extra
+
+    check_extra()
     if arguments.out is None and arguments.sources[0] == _STATUS:
         return _status(arguments)
     if arguments.out is None and arguments.sources[0] == _COMPARE:
@@ -339,10 +341,3 @@ def _workers(scoring: "Scoring") -> int:
     """Return how many processes of one thread each: what was measured best on this machine, else one for each core."""
     running = choose_running(look_up_model(scoring.model), scoring.execution)
     return running.workers if running.threads == 1 else cores()
-
-
-def _check_extra() -> None:
-    from importlib.util import find_spec
-
-    if any(find_spec(name) is None for name in ("pyarrow", "fsspec")):
-        raise MissingExtraError("batch", "`cargosight batch`")
