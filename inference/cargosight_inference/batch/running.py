@@ -227,8 +227,9 @@ def _mark(manifest: Manifest, place: Place) -> None:
         "parts": manifest.shards,
     }
     place.publish(SUCCESS, json.dumps(marker, indent=2).encode() + b"\n")
-    for name in list(place.names(PROGRESS)):
-        place.delete(name)
+    with suppress(BatchError):  # the run is complete, whatever killed processes have left
+        for name in list(place.names(PROGRESS)):
+            place.delete(name)
 
 
 class _Report:

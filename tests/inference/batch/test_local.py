@@ -138,6 +138,19 @@ def test_progress_that_cannot_be_written_ends_nothing(tmp_path, place, scoring, 
     check_whole(place.folder, 3)
 
 
+def test_a_report_that_cannot_be_removed_ends_nothing(tmp_path, place, scoring, monkeypatch):
+    make_archive(tmp_path / "in", 3)
+    manifest = planned(place, scoring, [tmp_path / "in"])
+    place.replace("progress/killed.json", b"{}")
+
+    def refuse(*given):
+        raise BatchError("the storage does not answer")
+
+    monkeypatch.setattr(LocalPlace, "delete", refuse)
+    assert run(place, manifest, scoring).complete
+    assert place.exists(SUCCESS)
+
+
 def test_the_real_failure_is_told_and_not_that_of_the_progress(tmp_path, place, scoring, monkeypatch):
     make_archive(tmp_path / "in", 3)
     manifest = planned(place, scoring, [tmp_path / "in"])
