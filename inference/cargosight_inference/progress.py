@@ -10,6 +10,12 @@ _BAR = 24
 _ERASE = "\r\x1b[K"
 
 
+def clock(seconds: float) -> str:
+    """Return a time as hours, minutes and seconds."""
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole % 3600 // 60:02}:{whole % 60:02}"
+
+
 class Progress:
     """Counts scans and draws a line that is erased at the end.
 
@@ -59,7 +65,6 @@ class Progress:
         if self.total is None or self.total < self.done:
             return f"{self.done:,} scans, {rate:.1f}/s"
         filled = _BAR * self.done // max(1, self.total)
-        left = round((self.total - self.done) / max(rate, 1e-9))
-        clock = f"{left // 3600}:{left % 3600 // 60:02}:{left % 60:02}"
+        left = clock((self.total - self.done) / max(rate, 1e-9))
         bar = "#" * filled + "-" * (_BAR - filled)
-        return f"[{bar}] {self.done:,} of {self.total:,}, {rate:.1f}/s, {clock} left"
+        return f"[{bar}] {self.done:,} of {self.total:,}, {rate:.1f}/s, {left} left"

@@ -340,6 +340,6 @@ def _frozen(value: Any) -> Any:  # noqa: ANN401 - JSON is anything
 
 
 def file_fingerprint(path: str | Path) -> str:
-    """Return the SHA-256 (64 hex digits) of a model file: graph, weights and contract are all in it."""
+    """Return the SHA-256 (64 hex digits) of a file; graph, weights and contract of a model are all in its file."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -20,6 +20,8 @@ pytestmark = [
     pytest.mark.acceptance,
     pytest.mark.skipif(not HAS_PROC, reason="memory is read from /proc"),
 ]
+_START_SECONDS = 10.0
+"""Of a process, on a machine that has much else to do."""
 
 
 def test_killed_twenty_times_with_every_input_exactly_once(tmp_path):
@@ -27,9 +29,8 @@ def test_killed_twenty_times_with_every_input_exactly_once(tmp_path):
     tell(str(found))
     assert found.wrong == 0
     assert found.kills == 20
-    assert (
-        found.planning_seconds < PLAN_SECONDS / 2
-    )  # a fifth is for the start; a tenth of the rows is a tenth of it
+    assert 0 < found.kills_while_planning < found.kills
+    assert found.planning_seconds < PLAN_SECONDS / 10 + _START_SECONDS
     assert found.planning_peak_mb is not None
     assert found.planning_peak_mb < PLAN_MB
 

@@ -2,7 +2,7 @@
 
 import io
 
-from cargosight_inference.progress import Progress
+from cargosight_inference.progress import Progress, clock
 
 
 class Terminal(io.StringIO):
@@ -38,3 +38,7 @@ def test_the_bar_without_a_total_counts(monkeypatch):
     assert progress.line().startswith("1 scans")
     progress.total = 4
     assert progress.line().startswith("[######------------------] 1 of 4")
+
+
+def test_a_clock():
+    assert clock(3725.4) == "1:02:05"

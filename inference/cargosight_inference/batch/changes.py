@@ -19,7 +19,7 @@ class SourceChanges:
     Attributes:
         added: inputs that the sources list and the plan does not.
         removed: inputs of the plan that the sources do not list.
-        changed: inputs of both whose size or version differs.
+        changed: inputs of both whose size or version differs; URLs in lists and tables have neither.
         examples: some paths of each, behind a word that says of which.
     """
 

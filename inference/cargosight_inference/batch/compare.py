@@ -3,20 +3,17 @@
 import heapq
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal, get_args
 from zlib import crc32
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from cargosight_inference.batch.joining import Pair, Row, joined
 from cargosight_inference.batch.manifest import Manifest
 from cargosight_inference.batch.parts import open_run
-from cargosight_inference.batch.places import BatchError, Place
+from cargosight_inference.batch.places import Place
+from cargosight_inference.batch.rows import writing_part
 from cargosight_inference.batch.summary import rate
 
 SCHEMA = 1
@@ -32,20 +29,12 @@ Change = Literal[
     "removed",
 ]
 CHANGES: tuple[Change, ...] = get_args(Change)
-LISTED: tuple[Change, ...] = (
-    "new_alarm",
-    "lost_alarm",
-    "now_unreadable",
-    "now_readable",
-    "findings",
-    "score",
-)
+LISTED = CHANGES[: CHANGES.index("same")]
 """Of which examples are kept, the most telling first."""
 LEAST_SCORE = 0.005
 """Below this a score is the same: another precision moves it by thousandths."""
 _EXAMPLES = 40
 _MOST_THRESHOLDS = 3
-_WAITING = 1000
 
 COMPARISON_SCHEMA = pa.schema(
     [
@@ -167,33 +156,20 @@ def compare_runs(manifest: Manifest, place: Place, former: Place) -> Comparison:
     kept: dict[str, _Best] = {change: _Best() for change in LISTED}
     file = place.scratch.path(".parquet")
     try:
-        with _writing(file) as add:
+        with writing_part(file, COMPARISON_SCHEMA) as part:
             for pair in joined((manifest, place), (before, former), place.scratch):
                 row = _row(pair)
                 _count(found, pair, row)
                 if row["change"] in kept:
                     kept[row["change"]].add(Example(pair, row))
-                add(row)
+                part.add(row)
         found.examples = {change: best.examples() for change, best in kept.items()}
-        publish_again(place, f"{name}/comparison.parquet", file)
+        place.publish_again(f"{name}/comparison.parquet", file)
     finally:
         file.unlink(missing_ok=True)
     content = json.dumps(found.to_dict(), indent=2, allow_nan=False) + "\n"
-    publish_again(place, f"{name}/comparison.json", content.encode())
+    place.publish_again(f"{name}/comparison.json", content.encode())
     return found
-
-
-def publish_again(place: Place, name: str, source: Path | bytes) -> None:
-    """Publish in place of what an earlier comparison left.
-
-    Raises:
-        BatchError: the place cannot be written, or somebody else writes the same.
-    """
-    place.delete(name)
-    if not place.publish(name, source):
-        raise BatchError(
-            f"another process writes {name} in {place.url} at this moment; run the command again"
-        )
 
 
 def change_of(now: Row | None, before: Row | None) -> Change:
@@ -275,25 +251,3 @@ class _Best:
     def examples(self) -> list[Example]:
         """Return them, the farthest first."""
         return [example for *_, example in sorted(self._heap, key=lambda entry: (-entry[0], entry[1]))]
-
-
-@contextmanager
-def _writing(file: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
-    waiting: list[dict[str, Any]] = []
-
-    def flush() -> None:
-        if waiting:
-            writer.write_table(pa.Table.from_pylist(waiting, schema=COMPARISON_SCHEMA))
-            waiting.clear()
-
-    def add(row: dict[str, Any]) -> None:
-        waiting.append(row)
-        if len(waiting) == _WAITING:
-            flush()
-
-    try:
-        with pq.ParquetWriter(file, COMPARISON_SCHEMA, compression="zstd") as writer:
-            yield add
-            flush()
-    except OSError as error:
-        raise BatchError(f"rows cannot be written into {file.parent}: {error.strerror or error}") from error

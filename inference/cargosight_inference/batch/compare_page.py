@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 
-from cargosight_inference.batch.compare import LISTED, Comparison, Example, publish_again
+from cargosight_inference.batch.compare import LISTED, Comparison, Example
 from cargosight_inference.batch.compare_text import WORDS, caption
 from cargosight_inference.batch.fetching import ready_inputs
 from cargosight_inference.batch.places import BatchError, Place
@@ -51,7 +51,7 @@ def write_page(found: Comparison, place: Place) -> str:
         BatchError: the place cannot be written.
     """
     name = f"{found.name}/comparison.html"
-    publish_again(place, name, page(found, place).encode())
+    place.publish_again(name, page(found, place).encode())
     return name
 
 
@@ -118,10 +118,10 @@ def _thumbnail(example: Example, found: Comparison, place: Place) -> str:
     """Return the picture of a scan with the findings of both runs, or a box that says why there is none."""
     what = found.now.what
     options = ReadOptions(
-        subject=_subject(what.subject),
+        subject=cast(Subject, what.subject),
         max_pixels=what.max_pixels,
         air_level=what.air_level,
-        polarity=_polarity(what.polarity),
+        polarity=cast(Polarity | None, what.polarity),
     )
     planned = Planned(0, Item(example.row["path"]))
     try:
@@ -169,11 +169,3 @@ def _findings(row: dict[str, Any] | None, width: int, height: int) -> list[dict[
     if row is None or (row["width"], row["height"]) != (width, height):
         return []
     return list(row["findings"])
-
-
-def _subject(text: str) -> Subject:
-    return "baggage" if text == "baggage" else "cargo" if text == "cargo" else "unknown"
-
-
-def _polarity(text: str | None) -> Polarity | None:
-    return None if text is None else "air_dark" if text == "air_dark" else "air_bright"

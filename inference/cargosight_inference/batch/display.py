@@ -4,7 +4,7 @@ import sys
 from time import monotonic
 
 from cargosight_inference.batch.running import Tally
-from cargosight_inference.batch.status import clock
+from cargosight_inference.progress import clock
 from cargosight_inference.spelling import spelled_out
 
 _LINE_SECONDS = 30.0

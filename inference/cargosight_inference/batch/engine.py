@@ -44,13 +44,11 @@ class ShardDone:
 
     Attributes:
         shard: its number.
-        rows: how many.
         counts: of them, see `shard.Scored`, with `fault_worker` beside.
         ours: whether this run wrote the part; another writer was first where not.
     """
 
     shard: int
-    rows: int
     counts: Mapping[str, int]
     ours: bool = True
 

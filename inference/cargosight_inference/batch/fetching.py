@@ -10,14 +10,13 @@ from pathlib import Path
 from cargosight_inference.batch.places import is_url
 from cargosight_inference.batch.plan import Planned
 from cargosight_inference.batch.scratch import Scratch
-from cargosight_inference.batch.sources import changed, open_input, stated
+from cargosight_inference.batch.sources import Body, changed, open_input, stated
+from cargosight_inference.scans.readers import largest_file
 from cargosight_models.errors import ScanError
 
 AHEAD = 8
 """Inputs that are fetched at a time: what a worker holds on disk, and more than hides the way to a storage."""
 _CHUNK = 1 << 20
-_BYTES_PER_PIXEL, _SPARE_BYTES = 16, 64 << 20
-"""The fattest pixel that is read and the longest header, as the readers have them: what is larger is not fetched."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,8 @@ def ready_inputs(
     Args:
         inputs: of a shard.
         scratch: for what is fetched; who takes an input removes its file.
-        max_pixels: of a scan that is still read; a file that must hold more is not fetched.
+        max_pixels: of a scan that is still read; a file that must hold more is not fetched, or where the storage does
+            not tell how large it is, only until that is known.
 
     Raises:
         BatchError: a storage does not answer now.
@@ -55,7 +55,7 @@ def ready_inputs(
     if not any(is_url(planned.item.path) for planned in inputs):
         yield from map(_local, inputs)
         return
-    largest = max_pixels * _BYTES_PER_PIXEL + _SPARE_BYTES
+    largest = largest_file(max_pixels)
 
     def get(planned: Planned) -> Ready:
         return _fetch(planned, scratch, largest) if is_url(planned.item.path) else _local(planned)
@@ -95,15 +95,26 @@ def _fetch(planned: Planned, scratch: Scratch, largest: int) -> Ready:
         return Ready(planned, str(target), error=str(error))
     try:
         is_other = changed(item, body.size, body.version)
-        if body.size is not None and body.size > largest:
-            sentence = f"{body.size:,} bytes are more than the largest scan that is read has ({largest:,})"
+        size = body.size or 0
+        if size <= largest:
+            size = _copy(body, target, largest)
+        if size > largest:
+            target.unlink(missing_ok=True)
+            sentence = f"{size:,} bytes are more than the largest scan that is read has ({largest:,})"
             return Ready(planned, str(target), changed=is_other, error=sentence)
-        with target.open("wb") as out:
-            while chunk := body.read(_CHUNK):
-                out.write(chunk)
     except BaseException:
         target.unlink(missing_ok=True)
         raise
     finally:
         body.close()
     return Ready(planned, str(target), is_temporary=True, changed=is_other)
+
+
+def _copy(body: Body, target: Path, largest: int) -> int:
+    """Write a body into a file, no further than it may be large; return how many bytes were read."""
+    size = 0
+    with target.open("wb") as out:
+        while size <= largest and (chunk := body.read(_CHUNK)):
+            size += len(chunk)
+            out.write(chunk)
+    return size

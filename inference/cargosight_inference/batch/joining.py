@@ -1,4 +1,4 @@
-"""Two runs joined input by input, through buckets on disk, so that neither is held.
+"""Two runs joined input by input, through buckets on disk, so that a bucket of each is held at a time.
 
 An input belongs to that of the same path; one whose path the other run does not have, to one of the same bytes that is
 left over, as in an archive that was moved. What is in a run several times is joined in order.
@@ -26,7 +26,8 @@ COLUMNS = ("number", "path", "sha256", "decision", "fault", "error", "score", "f
 _SCHEMA = pa.schema([ROW_SCHEMA.field(name) for name in COLUMNS])
 _BUCKET_ROWS = 10_000
 _MOST_BUCKETS = 200
-"""Files that are open at a time; ten million inputs make buckets of 50,000."""
+"""Of each run, so that twice as many files are open at a time. Beyond two million inputs buckets, and with them memory,
+grow: ten million make buckets of 50,000."""
 _GATHERED_ROWS = 50_000
 Row = dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""The scans in a local folder, an S3 prefix or a folder of another storage, listed without ever being held."""
+"""The scans in a local folder or an S3 prefix, listed without ever being held; of another storage folder by folder."""
 
 import heapq
 import os

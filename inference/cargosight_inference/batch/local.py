@@ -14,7 +14,7 @@ from cargosight_inference.batch.engine import Beat, Event, Job, Notice, ShardDon
 from cargosight_inference.batch.manifest import Manifest, read_manifest
 from cargosight_inference.batch.places import BatchError, Place, open_place
 from cargosight_inference.batch.plan import read_shard
-from cargosight_inference.batch.rows import extra_names, fault_row, join_parts
+from cargosight_inference.batch.rows import Row, extra_names, fault_row, join_parts
 from cargosight_inference.batch.sources import shown
 from cargosight_inference.batch.worker import COMMAND, Worker
 from cargosight_models.errors import UsageError
@@ -220,7 +220,7 @@ class _Run:
         assert task is not None
         self._blamed = 0
         if task.is_whole:
-            yield ShardDone(task.shard, found["rows"], found["counts"], found["ours"])
+            yield ShardDone(task.shard, found["counts"], found["ours"])
             return
         self._bisections[task.shard].finished(task.piece, Path(found["to"]))
         self._counts[task.shard].update(found["counts"])
@@ -230,13 +230,21 @@ class _Run:
         """A storage did not answer, or a disk is full: no input is to blame."""
         task, slot.task = slot.task, None
         assert task is not None
+        yield self._again(task, sentence)
+
+    def _again(self, task: _Task, sentence: str) -> Notice:
+        """Have a task tried again later.
+
+        Raises:
+            BatchError: its shard has failed too often.
+        """
         self._failures[task.shard] += 1
         tried = self._failures[task.shard]
         if tried > self._retries:
             raise BatchError(f"{sentence} (shard {task.shard}, tried {tried} times)")
         again = monotonic() + _BACK_OFF_SECONDS * 2 ** (tried - 1)
         self._tasks.append(_Task(task.shard, task.piece, task.is_whole, again))
-        yield Notice(f"shard {task.shard} is tried again: {sentence}")
+        return Notice(f"shard {task.shard} is tried again: {sentence}")
 
     def _died(self, slot: _Slot, stalled: str | None) -> Iterator[Event]:
         """Take a dead or stalled worker out of its slot; what it was at is divided."""
@@ -290,8 +298,25 @@ class _Run:
         bisection = self._bisections[shard]
         if not bisection.complete:
             return
+        try:
+            done, notices = self._join(shard, bisection, self._counts[shard])
+        except (BatchError, OSError) as error:
+            # Its pieces may be what cannot be read: the shard begins anew.
+            yield self._again(self._whole(shard), str(error))
+        else:
+            yield from notices
+            yield done
+        finally:
+            del self._bisections[shard], self._counts[shard]
+            for found in bisection.outcome():
+                if isinstance(found, Path):
+                    with suppress(OSError):  # it is removed with the scratch
+                        found.unlink()
+
+    def _join(self, shard: int, bisection: Bisection, counts: Counter[str]) -> tuple[ShardDone, list[Notice]]:
         planned, columns = read_shard(self._manifest, self._place, shard), self._manifest.extra_columns
-        pieces: list[Path | dict[str, Any]] = []
+        pieces: list[Path | Row] = []
+        notices = []
         for found in bisection.outcome():
             if isinstance(found, Path):
                 pieces.append(found)
@@ -299,16 +324,15 @@ class _Run:
             sentence, one = bisection.blamed[found], planned[found]
             row = fault_row(one, self._manifest.what, sentence, "worker", extra=extra_names(columns))
             pieces.append(row)
-            yield Notice(f"{shown(one.item.path)} cannot be inspected: {sentence}")
+            notices.append(Notice(f"{shown(one.item.path)} cannot be inspected: {sentence}"))
         file = self._place.scratch.path(".parquet")
-        rows = join_parts(file, pieces, columns)
-        ours = self._place.publish(self._manifest.part_name(shard), file)
-        for piece in [file, *pieces]:
-            if isinstance(piece, Path):
-                with suppress(OSError):  # it is removed with the scratch
-                    piece.unlink()
-        del self._bisections[shard]
-        yield ShardDone(shard, rows, self._counts.pop(shard), ours)
+        try:
+            join_parts(file, pieces, columns)
+            ours = self._place.publish(self._manifest.part_name(shard), file)
+        finally:
+            with suppress(OSError):  # it is removed with the scratch
+                file.unlink()
+        return ShardDone(shard, counts, ours), notices
 
     def _beat(self) -> Beat:
         busy = [(slot, slot.task) for slot in self._slots if slot.task is not None]

@@ -18,6 +18,9 @@ _ABSENT = object()
 class Fingerprint:
     """Everything that a row of a run depends on beside its input; two runs with the same are one run.
 
+    The one column outside of it is `overlay`: whether pictures are drawn may differ from one process of a run to the
+    next, and a scan whose file changed or went after its inspection has none.
+
     Attributes:
         model: name in the model's contract.
         model_fingerprint: SHA-256 of the model file.

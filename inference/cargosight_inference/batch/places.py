@@ -5,18 +5,21 @@ import os
 import re
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 from uuid import uuid4
 
 from cargosight_inference.batch.scratch import Scratch
+from cargosight_inference.durable import sync
 from cargosight_models.errors import CargosightError, UsageError
 
 _SCRATCH = ".scratch"
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(//|:)")
 _PART = re.compile(r"(?!\.)[^/\0]+")
+_T = TypeVar("_T")
 _TRIES = 5
 """Of a link into a folder that somebody else may remove at that moment since it is empty."""
 
@@ -33,7 +36,7 @@ class Place(ABC):
     """What a run writes into: names with slashes, such as `parts/part-000000.parquet`, and the bytes under them.
 
     What is published appears whole or not at all, never changes, and stays after a power failure. A place may be used
-    by several threads. It pickles to a place that is opened anew.
+    by several threads.
 
     Attributes:
         url: of the place, from which `open_place` opens it again.
@@ -99,6 +102,27 @@ class Place(ABC):
             BatchError: it cannot be removed.
         """
 
+    def publish_again(self, name: str, source: Path | bytes) -> None:
+        """Publish in place of what an earlier run or comparison left under the name, if that is anything else.
+
+        Args:
+            name: with slashes.
+            source: as for `publish`; a file is never compared with what is there.
+
+        Raises:
+            BatchError: they cannot be written, or somebody else writes other bytes under the name at this moment.
+        """
+        if self.publish(name, source):
+            return
+        with suppress(NoSuchName):  # somebody else replaces it just now
+            if isinstance(source, bytes) and self.read(name) == source:
+                return
+        self.delete(name)
+        if not self.publish(name, source):
+            raise BatchError(
+                f"another process writes {name} in {self.url} at this moment; run the command again"
+            )
+
     def check(self) -> None:
         """Make sure that the place can be written and that the first writer wins there.
 
@@ -128,10 +152,6 @@ class Place(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        """Pickle by the URL alone: a scratch and a connection belong to one process."""
-        return open_place, (self.url,)
 
 
 def open_place(url: str | Path) -> Place:
@@ -194,7 +214,7 @@ class LocalPlace(Place):
     def read(self, name: str) -> bytes:
         """See `Place.read`."""
         try:
-            with self._told(f"read {name}"):
+            with self._told(f"read {name}", but_absence=True):
                 return self._path(name).read_bytes()
         except FileNotFoundError:
             raise NoSuchName(f"there is no {name} in {self.url}") from None
@@ -210,7 +230,7 @@ class LocalPlace(Place):
         while waiting:
             folder, begin = waiting.pop()
             try:
-                with self._told("list names"), os.scandir(self.folder / folder) as entries:
+                with self._told("list names", but_absence=True), os.scandir(self.folder / folder) as entries:
                     for entry in entries:
                         if entry.name.startswith(".") or not entry.name.startswith(begin):
                             continue
@@ -233,10 +253,8 @@ class LocalPlace(Place):
     def replace(self, name: str, content: bytes) -> None:
         """See `Place.replace`."""
         target = self._path(name)
-        with self._told(f"write {name}"):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with self.scratch.file(content) as prepared:
-                prepared.replace(target)
+        with self._told(f"write {name}"), self.scratch.file(content) as prepared:
+            self._into_folder(target, prepared, lambda: prepared.replace(target))
 
     def delete(self, name: str) -> None:
         """See `Place.delete`."""
@@ -259,28 +277,35 @@ class LocalPlace(Place):
         return self.folder / name
 
     def _publish(self, target: Path, source: Path) -> bool:
-        _sync(source)
+        sync(source)
+        return self._into_folder(target, source, lambda: self._link(target, source))
+
+    def _into_folder(self, target: Path, source: Path, put: Callable[[], _T]) -> _T:
+        """Make the folder of a target and put the source there; again where somebody removed it in between."""
         for _ in range(_TRIES):
-            self._make(target.parent)
             try:
-                os.link(source, target)
-            except FileExistsError:
-                # A shared file system may lose the answer to a link that it made, and make the client ask again.
-                ours = target.samefile(source)
+                self._make(target.parent)
+                return put()
             except FileNotFoundError:
                 if not source.exists():
                     raise
-                continue
-            except OSError as error:
-                if error.errno != errno.EXDEV:
-                    raise
-                return self._publish_copy(target, source)
-            else:
-                ours = True
-            # After a kill of the winner its name may not be durable yet.
-            _sync(target.parent)
-            return ours
         raise BatchError(f"the folder {target.parent} is removed again and again; it has to stay")
+
+    def _link(self, target: Path, source: Path) -> bool:
+        try:
+            os.link(source, target)
+        except FileExistsError:
+            # A shared file system may lose the answer to a link that it made, and make the client ask again.
+            ours = target.samefile(source)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            return self._publish_copy(target, source)
+        else:
+            ours = True
+        # After a kill of the winner its name may not be durable yet.
+        sync(target.parent)
+        return ours
 
     def _publish_copy(self, target: Path, source: Path) -> bool:
         copy = self.scratch.path()
@@ -295,28 +320,20 @@ class LocalPlace(Place):
         missing = [folder, *folder.parents]
         missing = missing[: next((at for at, above in enumerate(missing) if above.is_dir()), len(missing))]
         for above in reversed(missing):
-            above.mkdir(exist_ok=True)
-            _sync(above.parent)
+            with suppress(FileExistsError):  # another writer's by now; where it is a file, what follows fails
+                above.mkdir()
+            sync(above.parent)
 
     @contextmanager
-    def _told(self, doing: str) -> Iterator[None]:
+    def _told(self, doing: str, *, but_absence: bool = False) -> Iterator[None]:
         try:
             yield
-        except FileNotFoundError:
-            raise
         except OSError as error:
+            if but_absence and isinstance(error, FileNotFoundError):
+                raise
             hint = ""
             if error.errno in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
                 hint = "; a file system with hard links is needed there"
             raise BatchError(
                 f"the output folder {self.url} does not let the run {doing}: {error.strerror or error}{hint}"
             ) from error
-
-
-def _sync(path: Path) -> None:
-    """Make the bytes of a file, or the names in a folder, durable."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

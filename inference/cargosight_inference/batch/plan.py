@@ -9,7 +9,7 @@ import io
 import json
 import shutil
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -78,7 +78,7 @@ def plan(
         BatchError: the place cannot be written, or a storage not be listed.
         MissingExtraError: the extra `batch` is not installed.
     """
-    _check_extra()
+    check_extra()
     if shard_size < 1:
         raise UsageError(f"a shard of {shard_size} inputs is asked for; expected 1 or more")
     manifest = read_manifest(place)
@@ -123,14 +123,6 @@ def read_plan(manifest: Manifest, place: Place) -> Iterator[Planned]:
     """
     for shard in range(manifest.shards):
         yield from read_shard(manifest, place, shard)
-
-
-def content_digest(items: Iterable[Item], extra_columns: tuple[str, ...], shard_size: int) -> str:
-    """Return the SHA-256 that a plan of these items is called by, 64 hex digits; nothing is held."""
-    digest = _Digest(extra_columns, shard_size)
-    for item in items:
-        digest.add(item)
-    return digest.hex
 
 
 class _Digest:
@@ -297,6 +289,11 @@ def _check_going(stop: Event) -> None:
         raise UsageError("the planning was stopped before the run began; the same command plans it anew")
 
 
-def _check_extra() -> None:
+def check_extra() -> None:
+    """Make sure that what a run needs is installed.
+
+    Raises:
+        MissingExtraError: the extra `batch` is not.
+    """
     if any(find_spec(name) is None for name in ("pyarrow", "fsspec")):
         raise MissingExtraError("batch", "a batch run")

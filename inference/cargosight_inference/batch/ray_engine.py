@@ -262,7 +262,7 @@ class _Run:
             task.beat = said
         elif isinstance(said, ShardDone):
             task.chunk.shards.remove(said.shard)
-            task.beat = Beat(max(0, task.beat.open_rows - said.rows), task.beat.workers)
+            task.beat = Beat(0, task.beat.workers)  # one worker is at one shard at a time
             yield said
         elif isinstance(said, Notice):
             yield said

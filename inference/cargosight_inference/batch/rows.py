@@ -5,7 +5,7 @@ fingerprint.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -219,9 +219,11 @@ class PartWriter:
         rows: that were taken.
     """
 
-    def __init__(self, writer: pq.ParquetWriter, schema: pa.Schema) -> None:
+    def __init__(self, file: Path, schema: pa.Schema) -> None:
         """See `writing_part`."""
-        self._writer, self._schema = writer, schema
+        self._file, self._schema = file, schema
+        with _told(file):
+            self._writer = pq.ParquetWriter(file, schema, compression="zstd")
         self._waiting: list[Row] = []
         self.rows = 0
 
@@ -237,22 +239,37 @@ class PartWriter:
         if self._waiting:
             table = pa.Table.from_pylist(self._waiting, schema=self._schema)
             self._waiting.clear()
-            self._writer.write_table(table)
+            with _told(self._file):
+                self._writer.write_table(table)
+
+    def close(self) -> None:
+        """Write the end of the file."""
+        with _told(self._file):
+            self._writer.close()
 
 
 @contextmanager
-def writing_part(file: Path, extra_columns: Sequence[str] = ()) -> Iterator[PartWriter]:
-    """Write a part while the block runs; what an error leaves is no part and to be removed.
+def writing_part(file: Path, schema: pa.Schema) -> Iterator[PartWriter]:
+    """Write rows of a schema while the block runs; what an error leaves is no part and to be removed.
 
     Raises:
         BatchError: the file cannot be written.
     """
-    schema = row_schema(extra_columns)
+    part = PartWriter(file, schema)
     try:
-        with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-            part = PartWriter(writer, schema)
-            yield part
-            part.flush()
+        yield part
+        part.flush()
+    except BaseException:
+        with suppress(BatchError):  # why it is closed is told
+            part.close()
+        raise
+    part.close()
+
+
+@contextmanager
+def _told(file: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise BatchError(f"rows cannot be written into {file.parent}: {error.strerror or error}") from error
 
@@ -263,13 +280,17 @@ def join_parts(file: Path, pieces: Iterable[Path | Row], extra_columns: Sequence
     Raises:
         BatchError: a piece cannot be read, or the file not be written.
     """
-    with writing_part(file, extra_columns) as part:
+    with writing_part(file, row_schema(extra_columns)) as part:
         for piece in pieces:
-            if isinstance(piece, Path):
-                with pq.ParquetFile(piece) as parquet:
-                    for batch in parquet.iter_batches(ROW_GROUP, use_threads=False):
-                        for row in batch.to_pylist():
-                            part.add(row)
-            else:
-                part.add(piece)
+            for row in _rows_of(piece) if isinstance(piece, Path) else (piece,):
+                part.add(row)
     return part.rows
+
+
+def _rows_of(piece: Path) -> Iterator[Row]:
+    try:
+        with pq.ParquetFile(piece) as parquet:
+            for batch in parquet.iter_batches(ROW_GROUP, use_threads=False):
+                yield from batch.to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise BatchError(f"the rows in {piece} cannot be read: {error}") from error

@@ -5,7 +5,7 @@ import os
 import socket
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
@@ -191,7 +191,8 @@ class _Scoring:
             self._finished[event.shard] = 1
             self._note(event.shard)
             # Until the next beat the worker's rows count as open; they are in a finished shard now.
-            tally.open_inputs = max(0, tally.open_inputs - event.rows)
+            rows = len(self._manifest.numbers(event.shard))
+            tally.open_inputs = max(0, tally.open_inputs - rows)
             if event.ours:
                 tally.counts.update(event.counts)
 
@@ -226,8 +227,9 @@ def _mark(manifest: Manifest, place: Place) -> None:
         "parts": manifest.shards,
     }
     place.publish(SUCCESS, json.dumps(marker, indent=2).encode() + b"\n")
-    for name in list(place.names(PROGRESS)):
-        place.delete(name)
+    with suppress(BatchError):  # the run is complete, whatever killed processes have left
+        for name in list(place.names(PROGRESS)):
+            place.delete(name)
 
 
 class _Report:
@@ -255,12 +257,14 @@ class _Report:
             "counts": dict(tally.counts),
             "workers": [dict(worker) for worker in tally.workers],
         }
-        self._place.replace(self._name, json.dumps(content).encode())
+        with suppress(BatchError):
+            self._place.replace(self._name, json.dumps(content).encode())
 
     def close(self) -> None:
         """Take it away: this process does nothing more."""
         if self._written is not None:
-            self._place.delete(self._name)
+            with suppress(BatchError):  # and what ended the run is told, not this
+                self._place.delete(self._name)
 
 
 def _now() -> str:

@@ -1,10 +1,8 @@
 """How the inputs of a run are inspected: settings that travel to every worker, and the fingerprint they come to."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cargosight_inference.batch.manifest import Fingerprint
@@ -13,6 +11,7 @@ from cargosight_inference.policy import Policy
 from cargosight_inference.providers import CPU, Execution
 from cargosight_inference.scans.readers import ReadOptions
 from cargosight_inference.scans.scan import Polarity, Subject
+from cargosight_models.contract import file_fingerprint
 from cargosight_models.errors import UsageError
 
 if TYPE_CHECKING:
@@ -125,10 +124,5 @@ class Scoring:
             code=metadata.version("cargosight"),
             rows=SCHEMA,
             declared_column=self.declared_column,
-            gallery=None if self.gallery is None else _file_sum(self.gallery),
+            gallery=None if self.gallery is None else file_fingerprint(self.gallery),
         )
-
-
-def _file_sum(path: str) -> str:
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

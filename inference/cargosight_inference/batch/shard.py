@@ -15,11 +15,13 @@ from cargosight_inference.batch.fetching import Ready, ready_inputs
 from cargosight_inference.batch.manifest import Manifest
 from cargosight_inference.batch.places import BatchError, Place
 from cargosight_inference.batch.plan import Planned, read_shard
-from cargosight_inference.batch.rows import Row, extra_names, fault_row, row_of, writing_part
+from cargosight_inference.batch.rows import Row, extra_names, fault_row, row_of, row_schema, writing_part
 from cargosight_inference.batch.sources import shown
 from cargosight_inference.gallery.tables import is_heading
+from cargosight_inference.inspection import Inspection
 from cargosight_inference.inspector import Inspector
 from cargosight_inference.overlay import Picture, draw_overlay
+from cargosight_inference.scans.scan import Scan
 from cargosight_models.errors import ContractError, ScanError
 
 _MOST_MODEL_FAULTS = 16
@@ -106,7 +108,7 @@ def score_shard(
     file = place.scratch.path(".parquet")
     try:
         with (
-            writing_part(file, manifest.extra_columns) as part,
+            writing_part(file, row_schema(manifest.extra_columns)) as part,
             closing(ready_inputs(inputs, place.scratch, manifest.what.max_pixels)) as stream,
         ):
             for ready in stream:
@@ -164,12 +166,7 @@ class _Scorer:
             return fault_row(planned, self._what, sentence, "model", changed=changed, extra=extra)
         scan, overlay = prepared.scan, None
         if self._overlays and scan is not None and inspection.decision == "refer":
-            try:
-                whole = self._inspector.at_full_size(scan)
-            except ScanError as error:
-                return fault_row(planned, self._what, str(error), "file", changed=changed, extra=extra)
-            overlay = self._name(planned.number, planned.item.path)
-            self._place.publish(overlay, _drawn(draw_overlay(whole, inspection)))
+            overlay = self._overlay(planned, scan, inspection)
         why = inspection.error
         if why is not None and ready.is_temporary:
             why = why.replace(ready.file, planned.item.path)
@@ -182,6 +179,16 @@ class _Scorer:
             overlay=overlay,
             extra=extra,
         )
+
+    def _overlay(self, planned: Planned, scan: Scan, inspection: Inspection) -> str | None:
+        """Draw a scan that is referred; return the name of the picture, None where the file changed or went since."""
+        try:
+            whole = self._inspector.at_full_size(scan)
+        except ScanError:
+            return None  # the inspection stands, with or without a picture
+        name = self._name(planned.number, planned.item.path)
+        self._place.publish(name, _drawn(draw_overlay(whole, inspection)))
+        return name
 
     def _declared(self, planned: Planned) -> str | None:
         """Return what was declared of an input; None where its row of the table has no heading."""

@@ -168,7 +168,7 @@ def read_sources(
         for one in _known(word):
             flat.append(one)
             if is_table(one) and not one.startswith(_LIST_MARK):
-                tables[one] = _open_table(one, options, scratch)
+                tables[one] = _open_table(one, options, scratch or system_scratch())
     return Sources(tuple(flat), tables, skip, stop or Event())
 
 
@@ -214,7 +214,10 @@ def open_input(path: str) -> Body:
 
 
 def changed(item: Item, size: int | None, version: str | None) -> bool:
-    """Return whether an input is another one than was planned; what was not told then is not compared."""
+    """Return whether an input is another one than was planned; what was not told then is not compared.
+
+    So of a URL in a list or a table, of which `stated` asks nothing, no change can be told.
+    """
     return (item.size is not None and size is not None and item.size != size) or (
         item.version is not None and version is not None and item.version != version
     )
@@ -260,11 +263,11 @@ def _known(word: str) -> Iterator[str]:
         yield word
 
 
-def _open_table(word: str, options: TableOptions, scratch: Scratch | None) -> Table:
+def _open_table(word: str, options: TableOptions, scratch: Scratch) -> Table:
     if not is_url(word):
         return Table(Path(word), options)
     try:
-        target = (scratch or system_scratch()).path(Path(word).suffix)
+        target = scratch.path(Path(word).suffix)
         body = open_input(word)
         try:
             with target.open("wb") as out:

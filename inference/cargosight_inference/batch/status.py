@@ -7,6 +7,7 @@ from typing import Any
 from cargosight_inference.batch.manifest import Manifest, read_manifest
 from cargosight_inference.batch.places import BatchError, Place
 from cargosight_inference.batch.running import SUCCESS, finished_numbers, read_reports
+from cargosight_inference.progress import clock
 from cargosight_models.errors import UsageError
 
 _SILENT_SECONDS = 60.0
@@ -25,7 +26,6 @@ class Status:
         done_inputs: in them.
         open_inputs: done in shards whose part is not there yet, as the processes say that are at work.
         rate: inputs per second of all of them.
-        processes: that are at work.
         silent: that said something once and have not for a minute, without having ended properly.
         reports: of the processes at work.
     """
@@ -37,7 +37,6 @@ class Status:
     done_inputs: int
     open_inputs: int
     rate: float
-    processes: int
     silent: int
     reports: tuple[dict[str, Any], ...]
 
@@ -68,7 +67,7 @@ class Status:
     @property
     def state(self) -> str:
         """`complete`, `running` or `stopped`."""
-        return "complete" if self.complete else "running" if self.processes else "stopped"
+        return "complete" if self.complete else "running" if self.reports else "stopped"
 
     def describe(self) -> str:
         """Return it in some lines for a person."""
@@ -80,7 +79,7 @@ class Status:
             f"{self.parts:,} of {manifest.shards:,} parts",
             f"  model {what.model}, {what.operating_point}, {what.precision}; begun {manifest.created_at}",
         ]
-        if self.processes:
+        if self.reports:
             left = "" if self.left_seconds is None else f", {clock(self.left_seconds)} left"
             workers = sum(len(report.get("workers", ())) for report in self.reports)
             lines.append(f"  {self.rate:.1f} scans/s by {workers} workers{left}")
@@ -122,16 +121,9 @@ def read_status(place: Place, *, now: datetime | None = None) -> Status:
         done_inputs=done,
         open_inputs=min(sum(int(one["open_inputs"]) for one in heard), manifest.inputs - done),
         rate=sum(float(one["rate"]) for one in heard),
-        processes=len(heard),
         silent=len(reports) - len(heard),
         reports=tuple(heard),
     )
-
-
-def clock(seconds: float) -> str:
-    """Return a time as hours, minutes and seconds."""
-    whole = round(seconds)
-    return f"{whole // 3600}:{whole % 3600 // 60:02}:{whole % 60:02}"
 
 
 def _age(report: dict[str, Any], now: datetime) -> float:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from threading import Event, current_thread, main_thread
 from types import FrameType
 
-EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143
+from cargosight_inference.cli import EXIT_INTERRUPTED, EXIT_TERMINATED
 
 
 class Heard:

@@ -39,6 +39,8 @@ def check(url: str) -> None:
 def listed(url: str, skip: str | None, stop: Event) -> Iterator[Found]:
     """Yield the file of a URL, the files that a pattern matches, or the scans below a folder.
 
+    What a pattern matches is held whole, as fsspec gives it; of a folder, see `listing.walk_storage`.
+
     Args:
         url: of the storage.
         skip: URL of the output, which is left out.

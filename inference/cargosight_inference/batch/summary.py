@@ -17,16 +17,15 @@ import pyarrow.compute as pc
 
 from cargosight_inference.batch.manifest import Manifest
 from cargosight_inference.batch.parts import day_column, open_run, read_parts
-from cargosight_inference.batch.places import BatchError, Place
+from cargosight_inference.batch.places import NoSuchName, Place
 from cargosight_inference.batch.summary_text import markdown
+from cargosight_inference.glass_delta import glass_delta
 from cargosight_inference.inspection import STAGES
 from cargosight_models.intervals import wilson
 
 SCHEMA = 1
 NAME, TEXT_NAME = "summary.json", "summary.md"
 BINS = 20
-_LEAST_DEVIATION = 0.01
-"""Of values in [0, 1], as the service has it: of a display whose air is always white, a hundredth is one deviation."""
 _COLUMNS = ("path", "version", "decision", "fault", "changed", "score", "air_level", "findings", "timings_ms")
 _NS_OF_DAY = 86_400 * 1_000_000_000
 _LAST_DAY = date.max.toordinal() - date(1970, 1, 1).toordinal()
@@ -76,7 +75,7 @@ class Spread:
         """Return how far the mean went from a former one, in standard deviations of the former (Glass's delta)."""
         gone = None
         if self.mean is not None and former.mean is not None and former.deviation is not None:
-            gone = (self.mean - former.mean) / max(former.deviation, _LEAST_DEVIATION)
+            gone = glass_delta(self.mean, former.mean, former.deviation)
         return {"former_mean": former.mean, "mean": self.mean, "deviations": gone}
 
 
@@ -194,20 +193,22 @@ def write_summary(manifest: Manifest, place: Place, former: Place | None = None)
         UsageError: there is no former run.
     """
     found = summary_of(manifest, place, former)
-    _put(place, TEXT_NAME, markdown(found).encode())
-    _put(place, NAME, (json.dumps(found, indent=2, allow_nan=False) + "\n").encode())
+    place.publish_again(TEXT_NAME, markdown(found).encode())
+    place.publish_again(NAME, (json.dumps(found, indent=2, allow_nan=False) + "\n").encode())
     return found
 
 
-def _put(place: Place, name: str, content: bytes) -> None:
-    """Publish, in place of what a run that was killed, or compared with another one, has left."""
-    if place.publish(name, content) or place.read(name) == content:
-        return
-    place.delete(name)
-    if not place.publish(name, content):
-        raise BatchError(
-            f"another process writes {name} in {place.url}, too, and another one; run the command again"
-        )
+def count_unreadable(place: Place) -> int:
+    """Return how many inputs of a complete run are unreadable: what its summary says, else what its parts say.
+
+    Raises:
+        BatchError: there is no summary, and a part is not there or is damaged.
+        UsageError: there is no run.
+    """
+    try:
+        return int(json.loads(place.read(NAME))["decisions"]["unreadable"])
+    except (NoSuchName, ValueError, KeyError, TypeError):  # removed, or no summary of ours
+        return count_rows(open_run(place), place).decisions["unreadable"]
 
 
 def _count(totals: Totals, table: pa.Table, column: str | None) -> None:

@@ -129,7 +129,7 @@ class _Scorer:
         shard = asked["shard"]
         name = self._manifest.part_name(shard)
         if asked["to"] is None and self.place.exists(name):  # another run was faster
-            return {"rows": len(self._manifest.numbers(shard)), "counts": {}, "ours": False}
+            return {"counts": {}, "ours": False}
         scored = score_shard(
             self._manifest,
             shard,
@@ -142,7 +142,7 @@ class _Scorer:
             pace=self._pace,
             advance=self._counter.set,
         )
-        found = {"rows": scored.rows, "counts": dict(scored.counts), "ours": True, "to": asked["to"]}
+        found = {"counts": dict(scored.counts), "ours": True, "to": asked["to"]}
         try:
             if asked["to"] is None:
                 found["ours"] = self.place.publish(name, scored.file)

@@ -5,6 +5,7 @@ tiny one. So it is the run itself that is measured: its plan, its parts, and wha
 """
 
 import random
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,12 +18,15 @@ from cargosight_inference.benchmark.batch_process import (
     POLL_SECONDS,
     check,
     command,
-    family,
-    memory_mb,
+    ended_cpu_seconds,
+    linked_paths,
+    memory_each_second,
     parts_of,
     started,
     wait,
+    wait_for_manifest,
 )
+from cargosight_inference.benchmark.measures import memory_of
 from cargosight_models.errors import UsageError
 
 TINY = Path(__file__).with_name("tiny.onnx")
@@ -31,7 +35,6 @@ PLAN_SECONDS, PLAN_MB, GROWTH_MB = 120.0, 300.0, 1.0
 """Targets: of planning a million rows, and of growth over 10,000 rows."""
 _FILES = 1000
 _SIZE = (64, 96)
-_SAMPLE_SECONDS = 1.0
 _PER = 10_000
 _WARM = 1 / 3
 """Part of the rows after which memory is watched: before, caches and arenas fill."""
@@ -43,17 +46,19 @@ class ArchiveRun:
 
     Attributes:
         rows: of the archive.
-        planning_seconds: from the start of the command to its manifest, by the clock.
+        planning_seconds: from the start of the command to its manifest, by the clock, undisturbed.
+        planning_cpu_seconds: of the process in that time.
         planning_peak_mb: most memory of the process by then, in 10^6 bytes; None where the system does not tell.
         kills: SIGKILLs of the run, at random points.
-        kills_while_planning: of them.
-        seconds: from the first start to the success marker, by the clock.
+        kills_while_planning: of them, those that left no manifest.
+        seconds: from the first start of the run that is killed to its success marker, by the clock.
         resume_seconds: from the last start to the first new part.
         wrong: inputs that do not have exactly one row, in their place.
     """
 
     rows: int
     planning_seconds: float
+    planning_cpu_seconds: float
     planning_peak_mb: float | None
     kills: int
     kills_while_planning: int
@@ -87,17 +92,17 @@ def make_archive(folder: Path, rows: int) -> Path:
     scans = folder / "scans"
     scans.mkdir(parents=True)
     generator = np.random.default_rng(5)
-    for number in range(_FILES):
+    files = [scans / f"scan{number:03}.jpg" for number in range(_FILES)]
+    for number, file in enumerate(files):
         picture = generator.integers(200, 256, (*_SIZE, 3), dtype=np.uint8)
         if number % 10 == 0:
             picture[:48, :48] = 0
-        cv2.imwrite(str(scans / f"scan{number:03}.jpg"), picture)
-    for lane in range(-(-rows // _FILES)):
-        (folder / f"lane{lane:05}").symlink_to(scans, target_is_directory=True)
+        cv2.imwrite(str(file), picture)
     table = folder / "archive.csv"
     with table.open("w", encoding="utf-8") as out:
         out.write("path,day\n")
-        out.writelines(f"{_path(folder, number)},2026-{number % 12 + 1:02}-01\n" for number in range(rows))
+        for number, path in enumerate(linked_paths(folder, "lane", files, rows)):
+            out.write(f"{path},2026-{number % 12 + 1:02}-01\n")
     return table
 
 
@@ -108,15 +113,19 @@ def measure_archive(folder: Path, rows: int, kills: int, *, workers: int = 2, se
         UsageError: a run ended without having been killed.
     """
     table, out, chance = make_archive(folder, rows), folder / "out", random.Random(seed)
+    undisturbed = folder / "undisturbed"
+    planned = _planned(_command(table, undisturbed, workers), undisturbed)
+    shutil.rmtree(undisturbed, ignore_errors=True)  # a worker may be about to end in it
     words = _command(table, out, workers)
-    began, killed = time.monotonic(), 0
+    began, killed, while_planning = time.monotonic(), 0, 0
     for _ in range(kills // 5):
         with started(words) as process:
-            wait(process, seconds=chance.uniform(0.3, 3.0))
-            killed += process.poll() is None
-    while_planning = killed if not (out / "manifest.json").exists() else 0
-    planning, peak = _planned(words, out)
-    killed += 1
+            wait(process, seconds=chance.uniform(planned.began, planned.seconds))
+            was_alive = process.poll() is None
+        killed += was_alive
+        while_planning += was_alive and not (out / "manifest.json").exists()
+    if not (out / "manifest.json").exists():
+        killed += _planned(words, out).was_alive
     left = kills - killed
     while left > 0 and not (out / "_SUCCESS").exists():
         with started(words) as process:
@@ -129,13 +138,14 @@ def measure_archive(folder: Path, rows: int, kills: int, *, workers: int = 2, se
     resumed = _resume(words, out)
     return ArchiveRun(
         rows=rows,
-        planning_seconds=planning,
-        planning_peak_mb=peak,
+        planning_seconds=planned.seconds,
+        planning_cpu_seconds=planned.cpu_seconds,
+        planning_peak_mb=planned.peak_mb,
         kills=killed,
         kills_while_planning=while_planning,
         seconds=time.monotonic() - began,
         resume_seconds=resumed,
-        wrong=_wrong(folder, out, rows),
+        wrong=_wrong(table, out, rows),
     )
 
 
@@ -149,10 +159,8 @@ def measure_soak(folder: Path, rows: int) -> Soak:
     samples: list[tuple[int, float]] = []
     with started(_command(table, out, 1)) as process:
         began: float | None = None
-        while process.poll() is None:
-            time.sleep(_SAMPLE_SECONDS)
-            memory = memory_mb(family(process.pid), "VmRSS")
-            if (done := 1000 * parts_of(out)) and memory is not None:
+        for memory in memory_each_second(process):
+            if done := 1000 * parts_of(out):
                 began = began or time.monotonic()
                 samples.append((done, memory))
         check(process)
@@ -166,24 +174,42 @@ def measure_soak(folder: Path, rows: int) -> Soak:
     return Soak(rows, time.monotonic() - began, slope * _PER, warm[0][1], warm[-1][1])
 
 
-def _path(folder: Path, number: int) -> str:
-    return f"{folder}/lane{number // _FILES:05}/scan{number % _FILES:03}.jpg"
-
-
 def _command(table: Path, out: Path, workers: int) -> list[str]:
     return command(table, out, model=str(TINY), threshold=0.9, workers=workers)
 
 
-def _planned(words: Sequence[str], out: Path) -> tuple[float, float | None]:
-    """Let a run plan, undisturbed; return the seconds and the peak of its memory."""
-    began = time.monotonic()
+@dataclass(frozen=True)
+class _Planned:
+    """A run that was killed as soon as it was planned.
+
+    Attributes:
+        began: seconds from the start to the first file in the output, when the sources are about to be listed.
+        seconds: from the start to the manifest.
+        cpu_seconds: of the process.
+        peak_mb: most memory of the process, None where the system does not tell.
+        was_alive: when it was killed.
+    """
+
+    began: float
+    seconds: float
+    cpu_seconds: float
+    peak_mb: float | None
+    was_alive: bool
+
+
+def _planned(words: Sequence[str], out: Path) -> _Planned:
+    """Let a run plan, undisturbed, and kill it then."""
+    start, used = time.monotonic(), ended_cpu_seconds()
     with started(words) as process:
-        while process.poll() is None and not (out / "manifest.json").exists():
+        while process.poll() is None and not (out.exists() and any(out.iterdir())):
             time.sleep(POLL_SECONDS)
-        taken, peak = time.monotonic() - began, memory_mb([process.pid], "VmHWM")
-        if process.poll() is not None:
+        began = time.monotonic() - start
+        wait_for_manifest(process, out)
+        taken, peak = time.monotonic() - start, memory_of([process.pid], "VmHWM")
+        was_alive = process.poll() is None
+        if not was_alive:
             check(process)
-    return taken, peak
+    return _Planned(began, taken, ended_cpu_seconds() - used, peak, was_alive)
 
 
 def _resume(words: Sequence[str], out: Path) -> float:
@@ -197,17 +223,19 @@ def _resume(words: Sequence[str], out: Path) -> float:
     return taken
 
 
-def _wrong(folder: Path, out: Path, rows: int) -> int:
+def _wrong(archive: Path, out: Path, rows: int) -> int:
     """Return how many inputs do not have exactly one row, in their place."""
     from cargosight_inference.batch.parts import open_run, read_parts
     from cargosight_inference.batch.places import open_place
 
     wrong = number = 0
-    with open_place(out) as place:
+    with open_place(out) as place, archive.open(encoding="utf-8") as lines:
+        next(lines)
         for table in read_parts(open_run(place), place, ["number", "path", "decision"]):
             for at, path, decision in zip(
                 *(table[name].to_pylist() for name in table.column_names), strict=True
             ):
-                wrong += (at, path) != (number, _path(folder, number)) or decision == "unreadable"
+                expected = next(lines, "").split(",")[0]
+                wrong += (at, path) != (number, expected) or decision == "unreadable"
                 number += 1
     return wrong + abs(rows - number)

@@ -1,7 +1,7 @@
 """A run of `cargosight batch` in a process of its own: started, waited for, looked at from outside."""
 
 import os
-import re
+import resource
 import subprocess
 import sys
 import time
@@ -9,9 +9,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from cargosight_inference.benchmark.measures import family, memory_of
 from cargosight_models.errors import UsageError
 
 POLL_SECONDS = 0.1
+_SAMPLE_SECONDS = 1.0
 _LONG_SECONDS = 24 * 3600.0
 _CODE = "import sys; from cargosight_inference.cli import main; sys.exit(main())"
 
@@ -59,33 +61,45 @@ def check(process: subprocess.Popen[bytes]) -> None:
         raise UsageError(f"the run that is measured ended with exit code {process.returncode}: {told}")
 
 
+def wait_for_manifest(process: subprocess.Popen[bytes], out: Path) -> None:
+    """Wait until a run is planned, or for its end."""
+    while process.poll() is None and not (out / "manifest.json").exists():
+        time.sleep(POLL_SECONDS)
+
+
+def memory_each_second(process: subprocess.Popen[bytes]) -> Iterator[float]:
+    """Yield the resident memory of a run and its workers once a second until it ends, in 10^6 bytes."""
+    while process.poll() is None:
+        wait(process, seconds=_SAMPLE_SECONDS)
+        memory = memory_of(family(process.pid), "VmRSS")
+        if memory is not None and process.poll() is None:
+            yield memory
+
+
+def ended_cpu_seconds() -> float:
+    """Return the CPU-time of all processes that were started here and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def linked_paths(folder: Path, name: str, files: Sequence[Path], count: int) -> Iterator[str]:
+    """Yield many paths of a few files, through links to the folder that they are in.
+
+    Args:
+        folder: gets the links, each made before its paths come.
+        name: the links begin with.
+        files: of one folder.
+        count: of the paths.
+    """
+    for lane, first in enumerate(range(0, count, len(files))):
+        link = folder / f"{name}{lane:05}"
+        link.symlink_to(files[0].parent, target_is_directory=True)
+        yield from (f"{link}/{file.name}" for file in files[: count - first])
+
+
 def parts_of(out: Path) -> int:
     """Return how many parts a run has published."""
     try:
         return len(os.listdir(out / "parts"))  # noqa: PTH208 - a count of names alone
     except FileNotFoundError:
         return 0
-
-
-def family(process: int) -> list[int]:
-    """Return a process and its children, by number; the process alone where the system does not tell."""
-    try:
-        text = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii")
-    except OSError:
-        return [process]
-    return [process, *(int(word) for word in text.split())]
-
-
-def memory_mb(processes: Sequence[int], name: str) -> float | None:
-    """Return the sum of an entry of the processes' status in 10^6 bytes, None where the system does not tell."""
-    total = 0.0
-    for process in processes:
-        try:
-            status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
-        except OSError:
-            return None
-        found = re.search(rf"^{name}:\s+(\d+) kB", status, flags=re.MULTILINE)
-        if found is None:
-            return None
-        total += int(found.group(1)) * 1024 / 1e6
-    return total

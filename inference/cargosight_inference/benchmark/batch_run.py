@@ -1,21 +1,19 @@
 """A run of `cargosight batch` on made JPEGs: its CPU-time beside the bare calls, two workers beside one, and memory."""
 
-import resource
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice, product
 from pathlib import Path
 
 from cargosight_inference.benchmark.bare import Bare
 from cargosight_inference.benchmark.batch_process import (
-    POLL_SECONDS,
     check,
     command,
-    family,
-    memory_mb,
+    ended_cpu_seconds,
+    linked_paths,
+    memory_each_second,
     started,
-    wait,
+    wait_for_manifest,
 )
 from cargosight_inference.benchmark.images import make_images
 from cargosight_inference.benchmark.measures import Spread
@@ -29,7 +27,6 @@ LEAST_SCANS = 1_000
 _SLICE = 320
 """Images of the bare calls before, between and after the runs."""
 _WARM = 1 / 3
-_SAMPLE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -107,31 +104,20 @@ def _bare(model: ModelFile, paths: Sequence[Path]) -> float:
 
 def _table(folder: Path, name: str, paths: Sequence[Path], scans: int) -> Path:
     """Write a table of as many paths, through links between folders."""
-    for lane in range(-(-scans // len(paths))):
-        (folder / f"{name}{lane:05}").symlink_to(paths[0].parent, target_is_directory=True)
     table = folder / f"{name}.csv"
-    lanes = range(-(-scans // len(paths)))
     with table.open("w", encoding="utf-8") as out:
         out.write("path\n")
-        for lane, path in islice(product(lanes, paths), scans):
-            out.write(f"{folder}/{name}{lane:05}/{path.name}\n")
+        out.writelines(f"{path}\n" for path in linked_paths(folder, name, paths, scans))
     return table
 
 
 def _run(model: ModelFile, table: Path, out: Path, workers: int) -> _Run:
-    before, memories = resource.getrusage(resource.RUSAGE_CHILDREN), []
+    before = ended_cpu_seconds()
     words = command(table, out, model=str(model.path), threshold=0.3, workers=workers)
     with started(words) as process:
-        while process.poll() is None and not (out / "manifest.json").exists():
-            time.sleep(POLL_SECONDS)
+        wait_for_manifest(process, out)
         began = time.monotonic()
-        while process.poll() is None:
-            wait(process, seconds=_SAMPLE_SECONDS)
-            memory = memory_mb(family(process.pid), "VmRSS")
-            if memory is not None and process.poll() is None:
-                memories.append(memory)
+        samples = tuple(memory_each_second(process))
         seconds = time.monotonic() - began
         check(process)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return _Run(seconds, used, tuple(memories))
+    return _Run(seconds, ended_cpu_seconds() - before, samples)

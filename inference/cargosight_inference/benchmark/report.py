@@ -155,7 +155,8 @@ def _archive_lines(found: ArchiveRun) -> list[str]:
     peak = "unknown" if found.planning_peak_mb is None else f"{found.planning_peak_mb:.0f} MB"
     return [
         f"archive     {found.rows:,} rows planned in {found.planning_seconds:.1f} s, "
-        f"{_against(found.planning_seconds, PLAN_SECONDS)}; peak {peak}, target {PLAN_MB:g}",
+        f"{_against(found.planning_seconds, PLAN_SECONDS)}; {found.planning_cpu_seconds:.1f} CPU-seconds; "
+        f"peak {peak}, target {PLAN_MB:g}",
         f"            killed {found.kills} times, {found.kills_while_planning} of them while planning: "
         f"{found.wrong:,} inputs without exactly one row",
         f"            {found.seconds:.0f} s in all, {found.resume_seconds:.1f} s from the last start to its first part",

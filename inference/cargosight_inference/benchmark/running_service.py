@@ -14,6 +14,7 @@ from socket import SHUT_RDWR, socket
 from threading import Event, Thread
 from typing import Any
 
+from cargosight_inference.benchmark.measures import family, memory_of
 from cargosight_models.errors import UsageError
 
 API = "/api/v1"
@@ -312,25 +313,15 @@ class RunningService:
             self.kill()
 
     def memory_mb(self) -> float:
-        """Return the resident memory in MB (10^6 bytes) of the service and its workers together; Linux alone."""
-        total = 0
-        for pid in [self.pid, *_children(self.pid)]:
-            with suppress(OSError, StopIteration, ValueError):
-                status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
-                line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
-                total += int(line.split()[1]) * 1024
-        return total / 1e6
+        """Return the resident memory in MB (10^6 bytes) of the service and its workers together; Linux alone.
 
-
-def _children(parent: int) -> list[int]:
-    found = []
-    for each in Path("/proc").iterdir():
-        if each.name.isdigit():
-            with suppress(OSError, ValueError, IndexError):
-                stat = (each / "stat").read_text(encoding="ascii", errors="replace")
-                if int(stat.rpartition(")")[2].split()[1]) == parent:
-                    found.append(int(each.name))
-    return found
+        Raises:
+            OSError: the system does not tell.
+        """
+        found = memory_of(family(self.pid), "VmRSS")
+        if found is None:
+            raise OSError("this system does not tell the memory of other processes")
+        return found
 
 
 def _free_port() -> int:

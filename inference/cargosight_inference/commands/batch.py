@@ -16,7 +16,7 @@ from cargosight_inference.running_arguments import add_execution_arguments, exec
 from cargosight_inference.spelling import spelled_out
 from cargosight_inference.tuning import choose_running
 from cargosight_models.catalog import look_up_model
-from cargosight_models.errors import MissingExtraError, UsageError
+from cargosight_models.errors import UsageError
 
 if TYPE_CHECKING:
     from cargosight_inference.batch.engine import Engine
@@ -125,7 +125,9 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run or resume a batch, or tell where one stands; return the exit code."""
-    _check_extra()
+    from cargosight_inference.batch.plan import check_extra
+
+    check_extra()
     if arguments.out is None and arguments.sources[0] == _STATUS:
         return _status(arguments)
     if arguments.out is None and arguments.sources[0] == _COMPARE:
@@ -137,6 +139,7 @@ def run(arguments: argparse.Namespace) -> int:
     from cargosight_inference.batch.parts import open_run
     from cargosight_inference.batch.places import open_place
     from cargosight_inference.batch.stopping import listening
+    from cargosight_inference.batch.summary import count_unreadable
 
     for url in (arguments.former, arguments.compare):
         if url is not None:
@@ -150,7 +153,8 @@ def run(arguments: argparse.Namespace) -> int:
             return heard.exit_code
         if arguments.compare is not None:
             _compare(place, arguments.compare)
-    return EXIT_UNREADABLE if outcome.tally.counts["unreadable"] else EXIT_OK
+        # Of the whole run: this process may have scored a part of it, or none.
+        return EXIT_UNREADABLE if count_unreadable(place) else EXIT_OK
 
 
 def _run(
@@ -335,10 +339,3 @@ def _engine(arguments: argparse.Namespace, scoring: "Scoring") -> "Engine":
 def _workers(scoring: "Scoring") -> int:
     """Return how many processes of one thread each: what was measured best on this machine, else one for each core."""
     return choose_running(look_up_model(scoring.model), scoring.execution).workers
-
-
-def _check_extra() -> None:
-    from importlib.util import find_spec
-
-    if any(find_spec(name) is None for name in ("pyarrow", "fsspec")):
-        raise MissingExtraError("batch", "`cargosight batch`")

@@ -190,6 +190,11 @@ def read_scan_bytes(data: bytes, options: ReadOptions = _DEFAULTS, path: str | N
     )
 
 
+def largest_file(max_pixels: int) -> int:
+    """Return how many bytes a file of a scan of so many pixels may have: the fattest pixels, and a long header."""
+    return max_pixels * _BYTES_PER_PIXEL + _SPARE_BYTES
+
+
 def _read_file(path: Path, max_pixels: int) -> bytes:
     """Return a file's bytes; what is no regular file, or too large for the pixel limit, is not opened."""
     try:
@@ -200,7 +205,7 @@ def _read_file(path: Path, max_pixels: int) -> bytes:
             raise ScanError(
                 f"the path is no regular file (a pipe, socket or device); expected a file: {SUPPORTED}"
             )
-        most = max_pixels * _BYTES_PER_PIXEL + _SPARE_BYTES
+        most = largest_file(max_pixels)
         if status.st_size > most:
             raise ScanError(
                 f"the file has {status.st_size:,} bytes; a scan of at most {max_pixels:,} pixels has "

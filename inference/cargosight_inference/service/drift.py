@@ -16,11 +16,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from cargosight_inference.glass_delta import glass_delta
+
 Measure = Literal["score", "air"]
 MEASURES: tuple[Measure, ...] = ("score", "air")
 WINDOW = 200
-_LEAST_DEVIATION = 0.01
-"""Of values in [0, 1]: of a display whose air is always white, a hundredth is one deviation, not infinitely many."""
 _FULL_SCALE = 65535.0
 
 
@@ -31,7 +31,7 @@ class Drift:
     Attributes:
         reference: mean of the first `WINDOW` scans after the last change.
         recent: mean of the last `WINDOW` scans.
-        deviations: recent less reference, in standard deviations of the reference.
+        deviations: recent less reference, see `glass_delta`.
     """
 
     reference: float
@@ -57,8 +57,7 @@ class _Windows:
             return None
         reference, recent = math.fsum(self.first) / WINDOW, math.fsum(self.last) / WINDOW
         variance = math.fsum((value - reference) ** 2 for value in self.first) / (WINDOW - 1)
-        deviation = max(math.sqrt(variance), _LEAST_DEVIATION)
-        return Drift(reference, recent, (recent - reference) / deviation)
+        return Drift(reference, recent, glass_delta(recent, reference, math.sqrt(variance)))
 
 
 class DriftWatch:

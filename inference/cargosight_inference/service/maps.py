@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from cargosight_inference.durable import write_durably
 from cargosight_inference.inspection import Inspection
-from cargosight_inference.service.durable import write_durably
 from cargosight_inference.tiles import CELL
 from cargosight_models.errors import NoSuchTile
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from cargosight_inference.service.durable import sync_folder
+from cargosight_inference.durable import sync
 
 SIDECAR = ".json"
 ERROR = ".error.txt"
@@ -205,4 +205,4 @@ def _write_new(target: Path, content: BinaryIO) -> None:
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
-    sync_folder(target.parent)
+    sync(target.parent)

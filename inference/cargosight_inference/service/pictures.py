@@ -18,9 +18,9 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from cargosight_inference.durable import build_durably, write_durably
 from cargosight_inference.scans.scan import Scan
 from cargosight_inference.service.areal_density import areal_density_table
-from cargosight_inference.service.durable import build_durably, write_durably
 from cargosight_models.errors import NoSuchTile
 
 Pixels = npt.NDArray[Any]

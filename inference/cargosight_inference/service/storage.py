@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from cargosight_inference.service.durable import sync_folder
+from cargosight_inference.durable import sync
 from cargosight_inference.service.refusals import DiskFull, StorageFailed, TooLarge
 from cargosight_models.errors import UsageError
 
@@ -68,7 +68,7 @@ class Storage:
         with _on_disk("the data folder cannot be made"):
             self._incoming.mkdir(parents=True, exist_ok=True)
             self._scans.mkdir(exist_ok=True)
-            sync_folder(data_folder)
+            sync(data_folder)
 
     def open(self, *, most_bytes: int, expected: int | None = None) -> "Incoming":
         """Open a file for what comes in.
@@ -210,10 +210,10 @@ class Storage:
                 # One that is there may be of a service killed before it brought the name to the disk.
                 if folder not in self._lasting or not folder.is_dir():
                     folder.mkdir(exist_ok=True)
-                    sync_folder(folder.parent)
+                    sync(folder.parent)
                     self._lasting.add(folder)
             part.replace(target)
-            sync_folder(target.parent)
+            sync(target.parent)
         return stored
 
 

@@ -15,7 +15,8 @@ pytest.importorskip("pyarrow", reason="pyarrow is not installed: no run is teste
 from cargosight_inference.batch import local
 from cargosight_inference.batch.engine import Job
 from cargosight_inference.batch.local import LocalEngine
-from cargosight_inference.batch.places import BatchError, open_place
+from cargosight_inference.batch.places import BatchError, LocalPlace, open_place
+from cargosight_inference.batch.rows import join_parts
 from cargosight_inference.batch.running import SUCCESS
 from cargosight_models.errors import UsageError
 from tests.made.batches import (
@@ -89,6 +90,80 @@ def test_rows_of_a_divided_shard_equal_those_of_a_whole_one(tmp_path, place, sco
     with open_place(tmp_path / "other") as other:
         run(other, planned(other, scoring, [tmp_path / "in"], shard_size=12), scoring)
         assert without_times(rows_of(other.folder)) == without_times(rows_of(place.folder))
+
+
+def test_a_part_that_could_not_be_joined_is_tried_again(tmp_path, place, scoring, monkeypatch):
+    make_archive(tmp_path / "in", 5, {2: "kills"})
+    manifest = planned(place, scoring, [tmp_path / "in"])
+    monkeypatch.setattr(local, "_BACK_OFF_SECONDS", 0.0)
+    failing = [BatchError("the disk is full"), OSError("the disk is full")]
+
+    def join(*given):
+        if failing:
+            raise failing.pop()
+        return join_parts(*given)
+
+    monkeypatch.setattr(local, "join_parts", join)
+    notices: list[str] = []
+    outcome = run(place, manifest, scoring, retries=2, notice=notices.append)
+    rows = check_whole(place.folder, 5)
+    assert [row["number"] for row in rows if row["fault"]] == [2]
+    assert outcome.tally.counts["unreadable"] == 1
+    assert sum("is tried again: the disk is full" in notice for notice in notices) == 2
+    assert sum("kills2.png cannot be inspected" in notice for notice in notices) == 1
+
+
+def test_a_part_that_can_never_be_joined_ends_the_run(tmp_path, place, scoring, monkeypatch):
+    make_archive(tmp_path / "in", 3, {1: "kills"})
+    manifest = planned(place, scoring, [tmp_path / "in"])
+
+    def join(*given):
+        raise BatchError("the disk is full")
+
+    monkeypatch.setattr(local, "join_parts", join)
+    with pytest.raises(BatchError, match=r"the disk is full \(shard 0, tried 1 times\)"):
+        run(place, manifest, scoring, retries=0)
+
+
+def test_progress_that_cannot_be_written_ends_nothing(tmp_path, place, scoring, monkeypatch):
+    make_archive(tmp_path / "in", 3)
+    manifest = planned(place, scoring, [tmp_path / "in"])
+
+    def refuse(*given):
+        raise BatchError("the storage does not answer")
+
+    monkeypatch.setattr(LocalPlace, "replace", refuse)
+    monkeypatch.setattr(LocalPlace, "delete", refuse)
+    assert run(place, manifest, scoring).complete
+    check_whole(place.folder, 3)
+
+
+def test_a_report_that_cannot_be_removed_ends_nothing(tmp_path, place, scoring, monkeypatch):
+    make_archive(tmp_path / "in", 3)
+    manifest = planned(place, scoring, [tmp_path / "in"])
+    place.replace("progress/killed.json", b"{}")
+
+    def refuse(*given):
+        raise BatchError("the storage does not answer")
+
+    monkeypatch.setattr(LocalPlace, "delete", refuse)
+    assert run(place, manifest, scoring).complete
+    assert place.exists(SUCCESS)
+
+
+def test_the_real_failure_is_told_and_not_that_of_the_progress(tmp_path, place, scoring, monkeypatch):
+    make_archive(tmp_path / "in", 3)
+    manifest = planned(place, scoring, [tmp_path / "in"])
+
+    def refuse(*given):
+        raise BatchError("the storage does not answer")
+
+    def fail(tally):
+        raise BatchError("the real failure")
+
+    monkeypatch.setattr(LocalPlace, "delete", refuse)
+    with pytest.raises(BatchError, match="the real failure"):
+        run(place, manifest, scoring, told=fail)
 
 
 def test_a_stalled_worker_is_ended(tmp_path, place, scoring):
@@ -178,6 +253,7 @@ def test_the_rate_is_held(tmp_path, place, scoring):
         told=lambda tally: marks.append((time.monotonic(), tally.done)),
     )
     check_whole(place.folder, 24)
+    marks = [mark for mark in marks if mark[1]]  # before, the workers start
     (began, first), (ended, last) = marks[0], marks[-1]
     assert ended - began >= (last - first - 2) / 8.0 - 0.5  # a beat late
 

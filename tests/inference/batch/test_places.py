@@ -1,7 +1,6 @@
 """Places: the first writer of a name wins, locally and in a bucket; what a killed process leaves goes."""
 
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 
-from cargosight_inference.batch.places import BatchError, NoSuchName, Place, open_place
+from cargosight_inference.batch.places import BatchError, LocalPlace, NoSuchName, Place, open_place
 from cargosight_models.errors import MissingExtraError, UsageError
 from tests.made.s3 import BUCKET, S3Server, s3_server  # noqa: F401 - a fixture
 
@@ -106,16 +105,57 @@ def test_progress_is_replaced_and_names_are_deleted(place: Place) -> None:
     assert place.publish("progress/worker-1.json", b"3")
 
 
+def test_progress_is_written_while_its_folder_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who deletes the last name of a folder removes the folder, too, also between its making and a name in it."""
+    rename, waiting = Path.replace, [True]
+
+    def late(self: Path, target: Path) -> Path:
+        if waiting:
+            waiting.pop()
+            target.parent.rmdir()
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", late)
+    with open_place(tmp_path / "out") as place:
+        place.replace("progress/1", b"1")
+        assert place.read("progress/1") == b"1"
+    assert not waiting
+
+
+def test_a_folder_that_goes_again_and_again_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_place(tmp_path / "out") as place:
+        monkeypatch.setattr(LocalPlace, "_make", lambda *given: None)
+        with pytest.raises(BatchError, match="removed again and again"):
+            place.replace("progress/1", b"1")
+        with pytest.raises(BatchError, match="removed again and again"):
+            place.publish("parts/1", b"1")
+
+
 def test_a_check_leaves_nothing(place: Place) -> None:
     place.check()
     assert list(place.names()) == []
 
 
-def test_a_place_goes_to_another_process_by_its_url(place: Place) -> None:
-    place.publish("a", b"1")
-    with pickle.loads(pickle.dumps(place)) as again:
-        assert again.url == place.url
-        assert again.read("a") == b"1"
+def test_what_an_earlier_run_left_is_published_again(place: Place) -> None:
+    for content in (b"1", b"2", b"2"):
+        place.publish_again("summary.json", content)
+        assert place.read("summary.json") == content
+    source = place.scratch.path(".parquet")
+    source.write_bytes(b"rows")
+    place.publish_again("summary.json", source)
+    place.publish_again("summary.json", source)
+    assert place.read("summary.json") == b"rows"
+
+
+def test_who_is_overtaken_in_publishing_again_is_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.publish("summary.json", b"1")
+    monkeypatch.setattr(
+        type(place), "delete", lambda *given: None
+    )  # and written by another one, the same as ever
+    place.publish_again("summary.json", b"1")
+    with pytest.raises(BatchError, match=r"another process writes summary\.json"):
+        place.publish_again("summary.json", b"2")
+    monkeypatch.undo()
 
 
 @pytest.mark.parametrize("name", ["../a", "/a", "a//b", ".hidden", "a/.b", ""])

@@ -7,6 +7,7 @@ pytest.importorskip("pyarrow", reason="pyarrow is not installed: no rows are tes
 import pyarrow.parquet as pq
 
 from cargosight_inference.batch import rows
+from cargosight_inference.batch.places import BatchError
 from cargosight_inference.batch.plan import Planned
 from cargosight_inference.batch.rows import (
     ROW_SCHEMA,
@@ -56,7 +57,7 @@ def inspection(**changes) -> Inspection:
 
 def through_a_file(folder, *given, extra_columns=()):
     file = folder / "part.parquet"
-    with writing_part(file, extra_columns) as part:
+    with writing_part(file, row_schema(extra_columns)) as part:
         for row in given:
             part.add(row)
     return pq.ParquetFile(file).read().to_pylist()
@@ -152,3 +153,21 @@ def test_pieces_are_joined(tmp_path, monkeypatch):
     assert join_parts(joined, [tmp_path / "part.parquet", *given[3:]]) == 5
     assert pq.ParquetFile(joined).read().to_pylist() == whole
     assert pq.ParquetFile(joined).num_row_groups == pq.ParquetFile(tmp_path / "whole.parquet").num_row_groups
+
+
+def test_a_file_that_cannot_be_written_is_told_and_what_fails_beside_it_is_not_that(tmp_path):
+    with (
+        pytest.raises(BatchError, match="rows cannot be written into"),
+        writing_part(tmp_path / "no" / "part", row_schema()),
+    ):
+        pass
+    with pytest.raises(OSError, match="the network is gone"), writing_part(tmp_path / "part", row_schema()):
+        raise OSError("the network is gone")
+
+
+def test_a_damaged_piece_is_told(tmp_path):
+    (tmp_path / "part.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(BatchError, match=r"part\.parquet cannot be read"):
+        join_parts(tmp_path / "joined.parquet", [tmp_path / "part.parquet"])
+    with pytest.raises(BatchError, match=r"gone\.parquet cannot be read"):
+        join_parts(tmp_path / "joined.parquet", [tmp_path / "gone.parquet"])

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 
 from cargosight_inference.batch.places import open_place
 from cargosight_inference.batch.shard import Pace, Stopped, score_shard
-from tests.made.batches import make_archive, planned
+from cargosight_models.errors import ScanError
+from tests.made.batches import make_archive, planned, without_times
 from tests.made.models import DARK, write_blobs
 from tests.made.s3 import BUCKET, s3_server  # noqa: F401 - a fixture
 
@@ -60,6 +61,23 @@ def test_referred_scans_alone_are_drawn(tmp_path, place, scoring, inspector):
     assert cv2.imread(str(place.folder / drawn[0])) is not None
     again = rows_in(score_shard(manifest, 0, place, inspector, overlays=True))  # after a kill
     assert [row["overlay"] for row in again] == drawn
+
+
+def test_a_scan_that_went_before_it_is_drawn_keeps_its_row(tmp_path, place, scoring, inspector, monkeypatch):
+    make_archive(tmp_path / "in", 1)
+    manifest = planned(place, scoring, [tmp_path / "in"])
+
+    def gone(scan):
+        raise ScanError("no such file")
+
+    plain = rows_in(score_shard(manifest, 0, place, inspector))
+    monkeypatch.setattr(inspector, "at_full_size", gone)
+    scored = score_shard(manifest, 0, place, inspector, overlays=True)
+    assert without_times(rows_in(scored)) == without_times(plain)
+    assert plain[0]["decision"] == "refer"
+    assert plain[0]["overlay"] is None
+    assert scored.counts["refer"] == 1
+    assert not list(place.names("overlays/"))
 
 
 def test_stopped_between_two_inputs(tmp_path, place, scoring, inspector):

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("pyarrow", reason="pyarrow is not installed: no run is tested")
 
-from cargosight_inference.batch.status import clock, read_status
+from cargosight_inference.batch.status import read_status
 from cargosight_models.errors import UsageError
 from tests.made.batches import make_archive, planned, run
 
@@ -43,7 +43,7 @@ def test_two_processes_work_and_one_was_killed(place, manifest):
     report(place, "dead", now - timedelta(minutes=5))
     status = read_status(place, now=now)
     assert (status.state, status.parts, status.done_inputs, status.open_inputs) == ("running", 1, 5, 7)
-    assert (status.processes, status.silent) == (2, 1)
+    assert (len(status.reports), status.silent) == (2, 1)
     assert status.left_seconds == pytest.approx(13 / 2.25)
     assert "2.2 scans/s by 2 workers, 0:00:06 left" in status.describe()
     assert "ended without a word" in status.describe()
@@ -62,7 +62,3 @@ def test_watched_while_it_runs_and_complete(place, manifest, scoring):
     assert seen[-1].done_inputs == 25
     status = read_status(place)
     assert (status.state, status.parts, status.reports) == ("complete", 3, ())
-
-
-def test_a_clock():
-    assert clock(3725.4) == "1:02:05"

@@ -23,7 +23,7 @@ def write_durably(path: Path, content: Buffer) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    sync(path.parent)
 
 
 def build_durably(folder: Path, fill: Callable[[Path], None]) -> None:
@@ -49,13 +49,13 @@ def build_durably(folder: Path, fill: Callable[[Path], None]) -> None:
     try:
         part.mkdir()
         fill(part)
-        sync_folder(part)
+        sync(part)
         if folder.exists():
             folder.rename(former)
         part.rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    sync_folder(folder.parent)
+    sync(folder.parent)
     shutil.rmtree(former, ignore_errors=True)
 
 
@@ -64,9 +64,13 @@ def part_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.part")
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    handle = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Make the bytes of a file, or the names in a folder, durable.
+
+    Raises:
+        OSError: it cannot be opened, or the disk failed.
+    """
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

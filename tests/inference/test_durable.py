@@ -2,7 +2,7 @@
 
 import pytest
 
-from cargosight_inference.service.durable import build_durably, write_durably
+from cargosight_inference.durable import build_durably, write_durably
 
 
 def names(folder):
