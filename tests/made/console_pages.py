@@ -106,6 +106,8 @@ def opened(desks: Desks, service: FakeService) -> Iterator[Opener]:
         return page
 
     yield open_page
+    for gate in service.held.values():
+        gate.set()
     service.drop_streams()
     for desk, page in pages:
         desks.put_back(desk, page)

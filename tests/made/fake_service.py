@@ -47,6 +47,8 @@ class FakeService:
         second_person: whether clearing has to be confirmed.
         lost: answers that are still to be lost, after what they answer was recorded, by a part of their path.
         refused: requests that are still to be refused with 503, by a part of their path.
+        held: what requests wait for before anything is done of them, by a part of their path.
+        waited: paths of the requests that were held, as they came.
         beat: seconds between the comment lines of a stream.
         silent: whether streams say nothing, not even comment lines.
         warnings: of the service's health, a sentence each.
@@ -58,6 +60,8 @@ class FakeService:
     undo_seconds: float = 15.0
     lost: dict[str, int] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
+    held: dict[str, threading.Event] = field(default_factory=dict)
+    waited: list[str] = field(default_factory=list)
     beat: float = 15.0
     silent: bool = False
     requests: list[str] = field(default_factory=list)
@@ -117,6 +121,17 @@ class FakeService:
         with self.changed:
             self.scans[scan]["viewers"] = [name]
             self._event("scan.viewed", {"scan": scan, "by": name})
+
+    def hold(self, part: str) -> threading.Event:
+        """Let requests with this in their path wait until the event that is returned is set."""
+        self.held[part] = threading.Event()
+        return self.held[part]
+
+    def let_through(self, path: str) -> None:
+        """Wait for as long as a request is held."""
+        for gate in [gate for part, gate in self.held.items() if part in path]:
+            self.waited.append(path)
+            gate.wait(20)
 
     def drop_streams(self) -> None:
         """Every stream ends."""
