@@ -16,6 +16,14 @@ from playwright.sync_api import Page, expect
 __all__ = ["browser", "desks", "opened", "service"]
 
 PICTURE = scans.scan("transmission")
+WATCH_SENDING = """const send = window.fetch;
+window.fetch = (address, options) => {
+  if (options?.method === 'POST') {
+    const sent = JSON.parse(sessionStorage.getItem('sent') ?? '[]');
+    sessionStorage.setItem('sent', JSON.stringify([...sent, [address.split('/').at(-1), options.keepalive ?? false]]));
+  }
+  return send(address, options);
+};"""
 
 
 def until(what: Callable[[], object], seconds: float = 8.0) -> None:
@@ -79,3 +87,37 @@ def test_the_use_of_filters_outlives_the_page(opened: Opener, service: FakeServi
     until(lambda: any(path.endswith("/filters") for path, _ in service.bodies))
     paths = [line for line in service.requests if line.endswith(("/filters", "/logout"))]
     assert paths[0].endswith("/filters")
+
+
+def sent_last(page: Page) -> list[str]:
+    """Reload a page, close it, and return what it had sent in such a way that it arrives after the page is gone."""
+    page.evaluate("sessionStorage.clear()")
+    page.reload()
+    sent: list[tuple[str, bool]] = page.evaluate("JSON.parse(sessionStorage.getItem('sent') ?? '[]')")
+    page.close()  # what watches it stays with the page, which no other test is to have
+    return [name for name, outlives in sent if outlives]
+
+
+def test_what_is_left_is_sent_so_that_it_outlives_the_page(opened: Opener, service: FakeService) -> None:
+    service.arrive("A1", PICTURE)
+    page = opened()
+    page.add_init_script(WATCH_SENDING)
+    page.reload()
+    shows(page, "A1")
+    used(page)
+    assert sent_last(page) == ["filters"]
+
+
+def test_what_was_refused_for_now_is_sent_before_the_page_is_gone(
+    opened: Opener, service: FakeService
+) -> None:
+    service.arrive("A1", PICTURE)
+    service.refused = {"/view": 1}
+    page = opened("ada", "help")
+    page.add_init_script(WATCH_SENDING)
+    page.reload()
+    page.goto(page.url.split("#")[0] + "#/lane/lane-1")
+    shows(page, "A1")
+    until(lambda: service.refused == {"/view": 0})
+    used(page)
+    assert sent_last(page) == ["view", "filters"]
