@@ -98,8 +98,8 @@ export class App {
       return;
     }
     this.lanes = await this.api.get('/lanes');
+    this.journal.setAccount(me.name); // first, since decisions wait for it
     this.outbox.setAccount(me.name);
-    this.journal.setAccount(me.name);
     this.shell.update();
     this.router.follow();
   }
@@ -131,13 +131,13 @@ export class App {
     if (this.me === null && this.shell.bare) return;
     this.why = why;
     this.outbox.setAccount(null);
+    this.journal.setAccount(null); // before the page closes: what follows is nobody's
     this.notices.clear();
     this.api.forget();
     this.show({open: openSignIn, title: 'page.sign_in', part: '', bare: true}, []);
     this.me = null;
     this.undoable = null;
     this.pictures = new Pictures(this.api);
-    this.journal.setAccount(null);
     if (why) this.notices.announce(why);
   }
 

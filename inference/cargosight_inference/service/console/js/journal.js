@@ -4,9 +4,11 @@ const MOST = 500;
 const WAIT_MS = 4000;
 const GATHER_MS = 1500;
 
-export class Journal {
+/** It dispatches `flush` for whoever knows of uses that go on: they are told as far as they are (`filtered`). */
+export class Journal extends EventTarget {
   /** @param {Api} api */
   constructor(api) {
+    super();
     this.api = api;
     this.account = null;
     this.waiting = [];
@@ -15,9 +17,12 @@ export class Journal {
     this.onItsWay = null;
   }
 
-  /** Who is signed in, null for nobody: what one person did is never sent in another's name. */
+  /**
+   * Who is signed in, null for nobody: what one person did is never sent in another's name. What is left of one who has
+   * gone is kept until that person or another comes.
+   */
   setAccount(name) {
-    if (name === null) this.flush();
+    if (name === null) this.gather();
     this.account = name;
     if (name === null) return;
     this.waiting = this.waiting.filter((entry) => entry.account === name);
@@ -32,6 +37,7 @@ export class Journal {
 
   /** A filter was used for some seconds; uses of one filter on one scan within a moment are one entry. */
   filtered(scan, filter, seconds) {
+    if (this.account === null) return;
     const key = `${scan} ${filter}`;
     const use = this.uses.get(key);
     if (use) use.seconds += seconds;
@@ -44,7 +50,7 @@ export class Journal {
     }
   }
 
-  /** End the gathering of every use now. */
+  /** End the gathering of every use now, and tell of those that go on. */
   flush() {
     this.gather();
     this.work();
@@ -66,6 +72,7 @@ export class Journal {
   }
 
   gather() {
+    this.dispatchEvent(new Event('flush'));
     for (const key of [...this.uses.keys()]) this.close(key);
   }
 

@@ -26,6 +26,7 @@ export class ScanView {
     this.detail = null;
     this.shown = null;
     this.open_ = new AbortController();
+    this.alive = new AbortController();
     this.viewer = new Viewer(this.host, {
       fetchTile: (scan, level, column, row, signal) => app.pictures.tile(scan, level, column, row, signal),
       fetchMap: (scan, inspection, name, signal) => app.pictures.map(scan, inspection, name, signal),
@@ -34,6 +35,7 @@ export class ScanView {
     });
     if (this.withoutCard) this.goPlain();
     else if (!told.onDrawn) this.viewer.setKeys(KEYMAP.filter(({action}) => action !== 'draw'));
+    app.journal.addEventListener('flush', () => this.viewer.reportUses(), {signal: this.alive.signal});
     this.tools = new ViewerTools(app, this.viewer);
     this.overlayPanel = new OverlayPanel(app, this.viewer);
     this.element = el('section', {class: 'stage', data: {card: this.plain ? 'none' : 'there'}, aria: {label: app.t('lane.picture')}},
@@ -97,6 +99,7 @@ export class ScanView {
     clearInterval(this.stillHere);
     this.open_.abort();
     this.viewer.destroy();
+    this.alive.abort();
   }
 
   setShown(description) {
@@ -194,8 +197,8 @@ export class ScanView {
   heard(name, detail) {
     this.tools?.heard(name, detail);
     if (name === 'ready') this.told.onAppeared?.();
-    else if (name === 'filter' && !detail.on && this.summary) {
-      this.app.journal.filtered(this.summary.id, detail.name, detail.seconds ?? 0);
+    else if (name === 'used' || (name === 'filter' && !detail.on)) {
+      this.app.journal.filtered(detail.scanId, detail.name, detail.seconds);
     } else if (name === 'selected') {
       if (detail.text) this.app.notices.announce(detail.text);
       this.told.onSelected?.(detail.index);
