@@ -52,6 +52,7 @@ class FakeService:
         beat: seconds between the comment lines of a stream.
         silent: whether streams say nothing, not even comment lines.
         warnings: of the service's health, a sentence each.
+        lanes: names of those that are in the settings.
         requests: every request, as `METHOD path`.
     """
 
@@ -70,6 +71,7 @@ class FakeService:
     records: list[dict[str, Any]] = field(default_factory=list)
     audit: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    lanes: list[str] = field(default_factory=lambda: [LANE])
     streams: int = 0
 
     def __post_init__(self) -> None:
@@ -156,7 +158,7 @@ class FakeService:
         self.sessions = {session: who for session, who in self.sessions.items() if who != name}
         return 204, None
 
-    def lane(self) -> dict[str, Any]:
+    def lane(self, name: str = LANE) -> dict[str, Any]:
         states = [scan["state"] for scan in self.scans.values()]
         settings = LaneSettings(name=LANE)
         queue = {
@@ -165,8 +167,8 @@ class FakeService:
             "oldest_seconds": None,
         }
         return {
-            "name": LANE,
-            "title": "Lane 1",
+            "name": name,
+            "title": name.replace("lane-", "Lane "),
             "subject": "baggage",
             "queue": queue,
             "model": {**MODEL, "ready": True, "problem": None, "thresholds": dict.fromkeys(CLASSES, 0.5)},
@@ -177,6 +179,11 @@ class FakeService:
             "clear_reasons": list(settings.clear_reasons),
             "classes": CLASSES,
         }
+
+    def lane_answer(self, name: str) -> Answer:
+        if name not in self.lanes:
+            return refusal(404, "not_found", f"there is no lane {name} that you may see")
+        return 200, self.lane(name)
 
     def decide_by(self, name: str, body: dict[str, Any], scan: int) -> Answer:
         detail = self.scans[scan]

@@ -175,6 +175,30 @@ def test_what_was_not_saved_outlives_a_session_that_ends(opened: Opener, service
     until(lambda: [record["by"] for record in service.records] == ["ada"])
 
 
+def go(page: Page, path: str) -> None:
+    page.goto(f"{page.url.split('#')[0]}#/{path}")
+
+
+def test_a_lane_that_was_added_since_signing_in_opens(opened: Opener, service: FakeService) -> None:
+    page = opened("ada", "help")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Help")
+    service.lanes.append("lane-2")
+    go(page, "lane/lane-2")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Lane lane-2")
+    expect(page.get_by_role("navigation").get_by_role("link", name="Lane 2")).to_be_visible()
+    expect(page.locator(".notice")).to_have_count(0)
+
+
+def test_a_lane_that_cannot_be_asked_for_is_not_called_absent(opened: Opener, service: FakeService) -> None:
+    page = opened("ada", "help")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Help")
+    service.lanes.append("lane-2")
+    service.refused = {"/lanes": 1}
+    go(page, "lane/lane-2")
+    expect(page.locator(".notice")).to_contain_text("the database does not take it now")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Lane lane-1")
+
+
 def test_a_lane_that_is_no_longer_ones_own_leads_home(opened: Opener, service: FakeService) -> None:
     page = opened("ada", "lane/lane-9")
     expect(page.locator(".notice")).to_have_text("There is no lane lane-9 that you may see.")

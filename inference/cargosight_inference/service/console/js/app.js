@@ -173,12 +173,33 @@ export class App {
       this.router.go(this.home());
       return;
     }
-    if ((page.open === openLane || page.open === openScreen) && !this.lanes.some(({name}) => name === parts[0])) {
-      this.notices.show(this.t('lane.not_yours', {lane: parts[0]}), {tone: 'warn'});
-      this.router.go(this.home());
+    if ((page.open === openLane || page.open === openScreen) && !this.sees(parts[0])) this.openUnknown(page, parts);
+    else this.show(page, parts);
+  }
+
+  sees(lane) {
+    return this.lanes.some(({name}) => name === lane);
+  }
+
+  /** Open the page of a lane that was not there when the person signed in: it may have been added since. */
+  async openUnknown(page, parts) {
+    const {me} = this;
+    const {hash} = window.location;
+    let problem = null;
+    try {
+      this.lanes = await this.api.get('/lanes');
+    } catch (error) {
+      problem = error;
+    }
+    if (this.me !== me || window.location.hash !== hash) return;
+    this.shell.update();
+    if (this.sees(parts[0])) {
+      this.show(page, parts);
       return;
     }
-    this.show(page, parts);
+    if (problem) this.notices.problem(problem);
+    else this.notices.show(this.t('lane.not_yours', {lane: parts[0]}), {tone: 'warn'});
+    this.router.go(this.home());
   }
 
   /** Where a person's work begins. */
