@@ -74,6 +74,11 @@ export class ScanView {
     if (this.shown === null && (summary.has_picture !== before.has_picture || summary.picture_problem)) this.loadPicture();
   }
 
+  /** Make ready what the picture of another scan needs to appear. */
+  ahead(scan) {
+    if (!this.plain) this.app.pictures.ahead(scan);
+  }
+
   /** Load what was said of the scan again; the picture stays where it is. */
   refresh() {
     return this.loadDetail();
@@ -130,7 +135,7 @@ export class ScanView {
     if (signal.aborted || description === null) return;
     this.say([]);
     this.setShown(description);
-    this.viewer.show(summary.id, description);
+    if (!this.plain) this.viewer.show(summary.id, description);
     this.tools.reset();
     this.annotate();
   }
