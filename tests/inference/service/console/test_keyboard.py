@@ -86,8 +86,10 @@ def test_without_a_picture_nothing_is_drawn(opened: Opener, service: FakeService
     draw = page.get_by_role("button", name="Draw missed")
     expect(draw).to_have_attribute("aria-disabled", "true")
     for act in (lambda: page.keyboard.press("b"), lambda: draw.click(force=True)):
+        expect(page.locator(".notice")).to_have_count(0)
         act()
         expect(page.locator(".notice")).to_have_text("There is no picture to draw in.")
+        page.get_by_role("button", name="Close the message").click()
     page.keyboard.press("5")
     expect(page.locator(".notice")).to_have_text("There is no picture.")
 
