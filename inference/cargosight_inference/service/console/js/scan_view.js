@@ -14,7 +14,7 @@ export class ScanView {
   /**
    * @param {object} app
    * @param {object} told `onAppeared()` when the picture, or the word that there is none, is in sight; `onDetail(detail)`;
-   *     `onSelected(index)`; `onDrawn(box)`, absent where nothing is drawn; `onTool(name)`; `onPicture(there)`, whether there is
+   *     `onSelected(index)`; `onDrawn(box)`; `onTool(name)`; `onPicture(there)`, whether there is
    *     a picture to draw in; `onBelow(findings)` of what would alarm at the overlay's threshold and is no finding.
    */
   constructor(app, told) {
@@ -34,7 +34,7 @@ export class ScanView {
       onEvent: (name, detail) => this.heard(name, detail),
     });
     if (this.withoutCard) this.goPlain();
-    else if (!told.onDrawn) this.viewer.setKeys(KEYMAP.filter(({action}) => action !== 'draw'));
+    else this.viewer.setKeys(KEYMAP.filter(({action}) => action !== 'draw')); // the page has that key, with what it tells
     app.journal.addEventListener('flush', () => this.viewer.reportUses(), {signal: this.alive.signal});
     this.tools = new ViewerTools(app, this.viewer);
     this.overlayPanel = new OverlayPanel(app, this.viewer);

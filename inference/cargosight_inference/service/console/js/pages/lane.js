@@ -56,7 +56,7 @@ class LaneDesk {
       onDetail: (detail) => this.takeDetail(detail),
       onSelected: (index) => this.findings.select(index),
       onBelow: (below) => this.findings?.showBelow(below),
-      onDrawn: this.decides ? (box) => deciding.drawn(box) : null,
+      onDrawn: (box) => deciding.drawn(box),
       onTool: (name) => this.findings.drawing(name === 'draw'),
       onPicture: (there) => this.findings.offerDrawing(there),
     });
