@@ -23,7 +23,7 @@ import {Shell} from './shell.js';
 import {Theme} from './theme.js';
 
 const AGAIN_MS = 2000;
-const MOST_JOURNAL_MS = 2000;
+const LEAVING_WAITS_MS = 2000; // for what was looked at to be recorded
 
 /** Pages by address: what opens them, the text of their title, the right they need. */
 const ROUTES = [
@@ -147,7 +147,7 @@ export class App {
     const unsaved = this.outbox.pending.length;
     const {t, texts} = this;
     if (unsaved && !(await confirmed(texts, t('settings.leave'), texts.count('settings.unsaved', unsaved), t('settings.leave_anyway')))) return;
-    await this.journal.settled(MOST_JOURNAL_MS);
+    await this.journal.settled(LEAVING_WAITS_MS);
     try {
       await this.api.post('/logout');
     } catch (error) {

@@ -10,7 +10,7 @@ import {ApiError, requestId} from './api.js';
 const KEPT = 'cargosight-outbox';
 const FIRST_WAIT_MS = 1000;
 const MOST_WAIT_MS = 10000;
-const MOST_JOURNAL_MS = 500; // a decision does not wait for longer
+const DECISION_WAITS_MS = 500; // for what was looked at before it to be recorded
 
 export class Outbox extends EventTarget {
   /**
@@ -102,7 +102,7 @@ export class Outbox extends EventTarget {
     entry.attempts += 1;
     this.changed();
     if (entry.attempts === 1) {
-      await this.journal.settled(MOST_JOURNAL_MS);
+      await this.journal.settled(DECISION_WAITS_MS);
       if (!this.mayGo(entry)) { // meanwhile the person has left, or it was given up
         Object.assign(entry, {state: 'waiting', attempts: 0});
         return;
