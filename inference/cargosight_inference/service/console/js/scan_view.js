@@ -157,11 +157,6 @@ export class ScanView {
     this.viewer.setMarks(this.detail.marks);
     this.overlayPanel.show(this.detail.inspection);
     this.plain?.show(this.detail);
-    this.tellBelow();
-  }
-
-  tellBelow() {
-    this.told.onBelow?.(this.viewer?.overlay.wouldAlarm ?? []);
   }
 
   /** Ask until there is an answer; a refusal for good is told, and is null. */
@@ -211,7 +206,7 @@ export class ScanView {
     else if (name === 'unavailable') this.calm(detail.message);
     else if (name === 'overlay') {
       this.overlayPanel?.update(detail);
-      this.tellBelow();
+      this.told.onBelow?.(this.viewer?.overlay.wouldAlarm ?? []);
     } else if (name === 'drawn') this.told.onDrawn?.(detail.box);
     else if (name === 'problem') this.problem(detail);
   }
