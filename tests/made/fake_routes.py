@@ -122,16 +122,17 @@ _MODELS = [
     }
     for name in ("baggage", "container")
 ]
+_LANE = r"/lanes/([^/]+)"
 _SCAN = r"/scans/(\d+)"
 _ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("/me", "GET", lambda s, n, b, q: (200, s.me(n))),
     ("/me/password", "POST", _password),
     ("/logout", "POST", lambda s, n, b, q: s.leave(n)),
     ("/events", "GET", lambda s, n, b, q: (204, None)),  # of nobody: people get a stream before this is asked
-    ("/lanes", "GET", lambda s, n, b, q: (200, [s.lane()])),
-    (f"/lanes/{LANE}", "GET", lambda s, n, b, q: (200, s.lane())),
-    (f"/lanes/{LANE}/scans", "GET", lambda s, n, b, q: s.listed(q)),
-    (f"/lanes/{LANE}/next", "GET", lambda s, n, b, q: s.next_for(q)),
+    ("/lanes", "GET", lambda s, n, b, q: (200, [s.lane(lane) for lane in s.lanes])),
+    (_LANE, "GET", lambda s, n, b, q, lane: s.lane_answer(lane)),
+    (_LANE + "/scans", "GET", lambda s, n, b, q, lane: s.listed(q)),
+    (_LANE + "/next", "GET", lambda s, n, b, q, lane: s.next_for(q)),
     (f"/lanes/({LANE})/engine", "PUT", _engine),
     ("/scans", "GET", lambda s, n, b, q: s.listed(q)),
     (_SCAN, "GET", lambda s, n, b, q, i: (200, s.scans[int(i)])),

@@ -47,9 +47,12 @@ class FakeService:
         second_person: whether clearing has to be confirmed.
         lost: answers that are still to be lost, after what they answer was recorded, by a part of their path.
         refused: requests that are still to be refused with 503, by a part of their path.
+        held: what requests wait for before anything is done of them, by a part of their path.
+        waited: paths of the requests that were held, as they came.
         beat: seconds between the comment lines of a stream.
         silent: whether streams say nothing, not even comment lines.
         warnings: of the service's health, a sentence each.
+        lanes: names of those that are in the settings.
         requests: every request, as `METHOD path`.
     """
 
@@ -58,6 +61,8 @@ class FakeService:
     undo_seconds: float = 15.0
     lost: dict[str, int] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
+    held: dict[str, threading.Event] = field(default_factory=dict)
+    waited: list[str] = field(default_factory=list)
     beat: float = 15.0
     silent: bool = False
     requests: list[str] = field(default_factory=list)
@@ -66,6 +71,7 @@ class FakeService:
     records: list[dict[str, Any]] = field(default_factory=list)
     audit: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    lanes: list[str] = field(default_factory=lambda: [LANE])
     streams: int = 0
 
     def __post_init__(self) -> None:
@@ -118,6 +124,17 @@ class FakeService:
             self.scans[scan]["viewers"] = [name]
             self._event("scan.viewed", {"scan": scan, "by": name})
 
+    def hold(self, part: str) -> threading.Event:
+        """Let requests with this in their path wait until the event that is returned is set."""
+        self.held[part] = threading.Event()
+        return self.held[part]
+
+    def let_through(self, path: str) -> None:
+        """Wait for as long as a request is held."""
+        for gate in [gate for part, gate in self.held.items() if part in path]:
+            self.waited.append(path)
+            gate.wait(20)
+
     def drop_streams(self) -> None:
         """Every stream ends."""
         with self.changed:
@@ -141,7 +158,7 @@ class FakeService:
         self.sessions = {session: who for session, who in self.sessions.items() if who != name}
         return 204, None
 
-    def lane(self) -> dict[str, Any]:
+    def lane(self, name: str = LANE) -> dict[str, Any]:
         states = [scan["state"] for scan in self.scans.values()]
         settings = LaneSettings(name=LANE)
         queue = {
@@ -150,8 +167,8 @@ class FakeService:
             "oldest_seconds": None,
         }
         return {
-            "name": LANE,
-            "title": "Lane 1",
+            "name": name,
+            "title": name.replace("lane-", "Lane "),
             "subject": "baggage",
             "queue": queue,
             "model": {**MODEL, "ready": True, "problem": None, "thresholds": dict.fromkeys(CLASSES, 0.5)},
@@ -162,6 +179,11 @@ class FakeService:
             "clear_reasons": list(settings.clear_reasons),
             "classes": CLASSES,
         }
+
+    def lane_answer(self, name: str) -> Answer:
+        if name not in self.lanes:
+            return refusal(404, "not_found", f"there is no lane {name} that you may see")
+        return 200, self.lane(name)
 
     def decide_by(self, name: str, body: dict[str, Any], scan: int) -> Answer:
         detail = self.scans[scan]

@@ -70,6 +70,9 @@ def test_a_missed_item_is_drawn_without_a_mouse(opened: Opener, service: FakeSer
     assert page.evaluate("heard.at(-1)").startswith("Draw a box around what was missed")
     page.keyboard.press("b")
     expect(draw).to_have_attribute("aria-pressed", "false")
+    page.keyboard.press("Shift+B")  # no key of the page, and the viewer has none of its own for it here
+    page.keyboard.press("f")
+    expect(draw).to_have_attribute("aria-pressed", "false")
     page.keyboard.press("b")
     for key in ("Enter", *["ArrowRight"] * 4, *["ArrowDown"] * 4, "Enter"):
         page.keyboard.press(key)
@@ -86,8 +89,10 @@ def test_without_a_picture_nothing_is_drawn(opened: Opener, service: FakeService
     draw = page.get_by_role("button", name="Draw missed")
     expect(draw).to_have_attribute("aria-disabled", "true")
     for act in (lambda: page.keyboard.press("b"), lambda: draw.click(force=True)):
+        expect(page.locator(".notice")).to_have_count(0)
         act()
         expect(page.locator(".notice")).to_have_text("There is no picture to draw in.")
+        page.get_by_role("button", name="Close the message").click()
     page.keyboard.press("5")
     expect(page.locator(".notice")).to_have_text("There is no picture.")
 

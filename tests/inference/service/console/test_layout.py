@@ -77,11 +77,33 @@ def test_the_overlay_panel_is_reached_to_its_end(opened: Opener, service: FakeSe
     expect(page.locator(".overlay-panel output")).to_contain_text("7 of 8 findings")
 
 
+def without_card(opened: Opener) -> Page:
+    """Open the lane view; the page is to be closed, as what takes the card away stays with it."""
+    page = opened("ada", "help")
+    page.add_init_script(NO_CARD)
+    page.reload()
+    page.goto(page.url.split("#")[0] + "#/lane/lane-1")
+    return page
+
+
+def test_without_a_graphics_card_nothing_is_loaded_that_only_it_draws(
+    opened: Opener, service: FakeService
+) -> None:
+    maps = {"opaque": {"width": 20, "height": 15, "cell": 8}}
+    for number in ("A1", "A2"):  # the second is the next, which is made ready
+        service.arrive(number, scans.scan("display_grey", height=700, width=1300), maps=maps)
+    page = without_card(opened)
+    shows(page, "A1")
+    page.keyboard.press("c")
+    shows(page, "A2")
+    loaded = [line.split("/")[2] for line in service.requests if "/tiles/" in line or "/maps/" in line]
+    assert len(loaded) == len(set(loaded)), loaded  # the strip draws one tile of a scan
+    page.close()
+
+
 def test_without_a_graphics_card_the_service_draws(opened: Opener, service: FakeService) -> None:
     late = service.arrive("A1", PICTURE, overdue=True)
-    page = opened()
-    page.add_init_script(NO_CARD)  # it stays with this page, which no other test of this module is to have
-    page.reload()
+    page = without_card(opened)
     caption = page.locator(".plain-picture figcaption")
     expect(caption).to_contain_text("gives no WebGL2")
     expect(caption).to_contain_text("as soon as the scan is inspected")

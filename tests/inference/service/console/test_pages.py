@@ -113,6 +113,19 @@ def test_a_scan_of_a_lane_that_was_removed_is_looked_at(opened: Opener, service:
     expect(page.locator("[aria-label=Findings].report-part")).to_contain_text("knife")
 
 
+def test_a_scan_of_a_lane_that_was_added_since_signing_in_can_be_acted_on(
+    opened: Opener, service: FakeService
+) -> None:
+    scan = referred(service)
+    page = opened("supervisor", "help")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Help")
+    service.lanes.append("lane-2")
+    service.scans[scan]["lane"] = "lane-2"
+    page.goto(f"{page.url.split('#')[0]}#/scan/{scan}")
+    expect(page.get_by_role("button", name="Clear it after all")).to_be_visible()
+    assert "in the settings no more" not in page.inner_text(".scan-story")
+
+
 def test_the_report_tells_the_whole_story_and_prints(opened: Opener, service: FakeService) -> None:
     scan = referred(service)
     page = opened("supervisor", f"report/{scan}")

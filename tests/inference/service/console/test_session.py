@@ -83,6 +83,57 @@ def test_nothing_is_decided_in_the_name_of_another(opened: Opener, service: Fake
     assert service.records == []
 
 
+def post(page: Page, message: str) -> None:
+    """Tell the other tabs what a tab of the session tells them."""
+    page.evaluate(f"(new BroadcastChannel('cargosight-session')).postMessage({message})")
+
+
+WAITS = ("/view", "/decisions")
+"""Where a decision is while somebody else signs in: it waits for what is recorded before it, or is on its way."""
+
+
+@pytest.mark.parametrize("part", WAITS)
+def test_a_decision_under_way_is_not_sent_in_the_name_of_another(
+    opened: Opener, service: FakeService, part: str
+) -> None:
+    service.arrive("A1", PICTURE)
+    other = opened("ada", "help")
+    gate = service.hold(part)
+    page = opened("ada")
+    shows(page, "A1")
+    page.keyboard.press("c")
+    until(lambda: any(part in path for path in service.waited))
+    post(other, "{kind: 'in', name: 'ben'}")
+    expect(page.locator("main")).to_contain_text("ben is signed in in another tab")
+    service.sessions["of-ada"] = "ben"
+    asked = service.requests.count("GET /me")
+    gate.set()
+    until(lambda: service.requests.count("GET /me") > asked)  # the page learns whose session it is
+    sign_in(page, "ada")
+    until(lambda: service.records)
+    assert [record["by"] for record in service.records] == ["ada"]
+
+
+@pytest.mark.parametrize("part", WAITS)
+def test_a_decision_that_was_given_up_is_not_sent(opened: Opener, service: FakeService, part: str) -> None:
+    service.arrive("A1", PICTURE)
+    other = opened("ada", "help")
+    gate = service.hold(part)
+    page = opened("ada")
+    shows(page, "A1")
+    page.keyboard.press("c")
+    until(lambda: any(part in path for path in service.waited))
+    service.sessions["of-ada"] = "ben"
+    post(other, "{kind: 'out', name: 'ada', onPurpose: true}")
+    expect(page.locator("main")).to_contain_text("You have signed out in another tab")
+    asked = service.requests.count("GET /me")
+    gate.set()
+    until(lambda: service.requests.count("GET /me") > asked)
+    sign_in(page, "ada")
+    shows(page, "A1")  # undecided, as the service knows it
+    assert service.records == []
+
+
 def test_what_was_not_saved_is_gone_after_signing_out(opened: Opener, service: FakeService) -> None:
     service.arrive("A1", PICTURE)
     page, other = opened("ada"), opened("ada", "help")
@@ -122,6 +173,30 @@ def test_what_was_not_saved_outlives_a_session_that_ends(opened: Opener, service
     service.refused = {}
     sign_in(page, "ada")
     until(lambda: [record["by"] for record in service.records] == ["ada"])
+
+
+def go(page: Page, path: str) -> None:
+    page.goto(f"{page.url.split('#')[0]}#/{path}")
+
+
+def test_a_lane_that_was_added_since_signing_in_opens(opened: Opener, service: FakeService) -> None:
+    page = opened("ada", "help")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Help")
+    service.lanes.append("lane-2")
+    go(page, "lane/lane-2")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Lane lane-2")
+    expect(page.get_by_role("navigation").get_by_role("link", name="Lane 2")).to_be_visible()
+    expect(page.locator(".notice")).to_have_count(0)
+
+
+def test_a_lane_that_cannot_be_asked_for_is_not_called_absent(opened: Opener, service: FakeService) -> None:
+    page = opened("ada", "help")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Help")
+    service.lanes.append("lane-2")
+    service.refused = {"/lanes": 1}
+    go(page, "lane/lane-2")
+    expect(page.locator(".notice")).to_contain_text("the database does not take it now")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Lane lane-1")
 
 
 def test_a_lane_that_is_no_longer_ones_own_leads_home(opened: Opener, service: FakeService) -> None:

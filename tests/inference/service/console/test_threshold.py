@@ -65,6 +65,36 @@ def test_the_slider_shows_what_a_lower_threshold_would_give(opened: Opener, serv
     assert (boxes(page, "item"), boxes(page, "below")) == (1, 0)
 
 
+def test_what_is_listed_below_the_threshold_stays_while_nothing_of_it_changes(
+    opened: Opener, service: FakeService
+) -> None:
+    service.arrive("A1", PICTURE, findings=[KNIFE], below=BELOW)
+    page = opened()
+    shows(page, "A1")
+    page.locator(".overlay-panel summary").click()
+    slide(page, 0.3)
+    expect(page.locator(".finding-item[data-verdict=below]")).to_have_count(1)
+    page.evaluate("listed = document.querySelector('.finding-item[data-verdict=below]')")
+    page.keyboard.press(".")
+    expect(page.locator(".finding-item .finding[aria-pressed=true]")).to_have_count(1)
+    slide(page, 0.2)
+    expect(page.locator(".overlay-panel output")).to_contain_text("0.20: 1 of 1 findings; 1 more")
+    assert page.evaluate("listed.isConnected")
+
+
+def test_a_class_that_is_hidden_can_be_shown_again(opened: Opener, service: FakeService) -> None:
+    service.arrive("A1", PICTURE, findings=[KNIFE], below=BELOW)
+    page = opened()
+    shows(page, "A1")
+    page.locator(".overlay-panel summary").click()
+    slide(page, 0.3)
+    handgun = page.locator(".overlay-classes").get_by_label("handgun")
+    for shown in (0, 1):
+        handgun.click()
+        expect(page.locator(".finding-item[data-verdict=below]")).to_have_count(shown)
+        expect(page.locator(".overlay-classes label")).to_have_text(["knife", "handgun"])
+
+
 def test_marks_stay_on_their_findings(opened: Opener, service: FakeService) -> None:
     service.arrive("A1", PICTURE, findings=[KNIFE], below=BELOW)
     page = opened()

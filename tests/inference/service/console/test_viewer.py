@@ -318,6 +318,24 @@ def test_shift_or_a_double_tap_latches_and_one_key_resets_all(viewer):
     assert viewer.run("viewer.window.level") == 0.5
 
 
+def test_a_filter_that_stays_on_tells_its_use_in_parts(viewer):
+    viewer.show("wide")
+    elapsed = viewer.run("""async () => {
+      const begun = performance.now();
+      viewer.setFilter('invert', true);
+      await new Promise((done) => setTimeout(done, 200));
+      viewer.reportUses();
+      viewer.reportUses();
+      viewer.setFilter('invert', false);
+      viewer.reportUses();
+      return (performance.now() - begun) / 1000;
+    }""")
+    parts = viewer.events("used")
+    assert [(each["name"], each["scanId"]) for each in parts] == [("invert", "wide")] * 2
+    assert parts[0]["seconds"] > 0.19
+    assert sum(each["seconds"] for each in (*parts, viewer.events("filter")[-1])) <= elapsed
+
+
 def test_keys_are_let_go_with_the_focus_and_are_no_keys_while_text_is_typed(viewer):
     viewer.show("wide")
     viewer.page.keyboard.down("5")

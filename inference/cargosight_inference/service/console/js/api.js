@@ -64,17 +64,19 @@ export class Api extends EventTarget {
 
   /** Send JSON; a session that the same person has renewed in another window is taken up once. */
   async send(method, path, body = {}, signal = null, patience = PATIENCE_MS) {
+    const {account} = this;
     try {
       return await this.sendOnce(method, path, body, signal, patience);
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 403 || path === '/login') throw error;
-      const {csrf, account} = this;
-      const {name} = await this.me();
-      if (account !== null && name !== account) {
-        // What one person did is never sent in another's name.
-        this.dispatchEvent(new CustomEvent('other-account', {detail: name}));
+      const {csrf} = this;
+      const me = await this.get('/me');
+      if (me.name !== account || account !== this.account) {
+        // What one person did is never sent in another's name, nor after that person has left this page.
+        if (this.account !== null) this.dispatchEvent(new CustomEvent('other-account', {detail: me.name}));
         throw new ApiError(401, 'other_account', error.message);
       }
+      this.takeUp(me);
       if (this.csrf === csrf) throw error;
       return this.sendOnce(method, path, body, signal, patience);
     }
@@ -105,9 +107,13 @@ export class Api extends EventTarget {
   /** Who is signed in; keeps the token that sending needs. */
   async me() {
     const me = await this.get('/me');
-    this.csrf = me.csrf;
-    this.account = me.name;
+    this.takeUp(me);
     return me;
+  }
+
+  takeUp({csrf, name}) {
+    this.csrf = csrf;
+    this.account = name;
   }
 
   async sendOnce(method, path, body, signal, patience) {

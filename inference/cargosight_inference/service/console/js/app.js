@@ -23,7 +23,7 @@ import {Shell} from './shell.js';
 import {Theme} from './theme.js';
 
 const AGAIN_MS = 2000;
-const MOST_JOURNAL_MS = 2000;
+const LEAVING_WAITS_MS = 2000; // for what was looked at to be recorded
 
 /** Pages by address: what opens them, the text of their title, the right they need. */
 const ROUTES = [
@@ -98,8 +98,8 @@ export class App {
       return;
     }
     this.lanes = await this.api.get('/lanes');
+    this.journal.setAccount(me.name); // first, since decisions wait for it
     this.outbox.setAccount(me.name);
-    this.journal.setAccount(me.name);
     this.shell.update();
     this.router.follow();
   }
@@ -131,13 +131,13 @@ export class App {
     if (this.me === null && this.shell.bare) return;
     this.why = why;
     this.outbox.setAccount(null);
+    this.journal.setAccount(null); // before the page closes: what follows is nobody's
     this.notices.clear();
     this.api.forget();
     this.show({open: openSignIn, title: 'page.sign_in', part: '', bare: true}, []);
     this.me = null;
     this.undoable = null;
     this.pictures = new Pictures(this.api);
-    this.journal.setAccount(null);
     if (why) this.notices.announce(why);
   }
 
@@ -147,7 +147,7 @@ export class App {
     const unsaved = this.outbox.pending.length;
     const {t, texts} = this;
     if (unsaved && !(await confirmed(texts, t('settings.leave'), texts.count('settings.unsaved', unsaved), t('settings.leave_anyway')))) return;
-    await this.journal.settled(MOST_JOURNAL_MS);
+    await this.journal.settled(LEAVING_WAITS_MS);
     try {
       await this.api.post('/logout');
     } catch (error) {
@@ -173,12 +173,33 @@ export class App {
       this.router.go(this.home());
       return;
     }
-    if ((page.open === openLane || page.open === openScreen) && !this.lanes.some(({name}) => name === parts[0])) {
-      this.notices.show(this.t('lane.not_yours', {lane: parts[0]}), {tone: 'warn'});
-      this.router.go(this.home());
+    if ((page.open === openLane || page.open === openScreen) && !this.sees(parts[0])) this.openUnknown(page, parts);
+    else this.show(page, parts);
+  }
+
+  sees(lane) {
+    return this.lanes.some(({name}) => name === lane);
+  }
+
+  /** Open the page of a lane that was not there when the person signed in: it may have been added since. */
+  async openUnknown(page, parts) {
+    const {me} = this;
+    const {hash} = window.location;
+    let problem = null;
+    try {
+      this.lanes = await this.api.get('/lanes');
+    } catch (error) {
+      problem = error;
+    }
+    if (this.me !== me || window.location.hash !== hash) return;
+    this.shell.update();
+    if (this.sees(parts[0])) {
+      this.show(page, parts);
       return;
     }
-    this.show(page, parts);
+    if (problem) this.notices.problem(problem);
+    else this.notices.show(this.t('lane.not_yours', {lane: parts[0]}), {tone: 'warn'});
+    this.router.go(this.home());
   }
 
   /** Where a person's work begins. */

@@ -60,7 +60,7 @@ export class FindingsPanel {
 
   /** Show what would alarm at the overlay's threshold and is no finding; the findings keep their numbers. */
   showBelow(below) {
-    if (below.length === 0 && this.below.length === 0) return;
+    if (below.length === this.below.length && below.every((finding, place) => finding === this.below[place])) return;
     this.below = below;
     this.list.querySelectorAll('[data-verdict="below"]').forEach((item) => item.remove());
     this.list.append(...this.belowItems());

@@ -10,7 +10,7 @@ import {ApiError, requestId} from './api.js';
 const KEPT = 'cargosight-outbox';
 const FIRST_WAIT_MS = 1000;
 const MOST_WAIT_MS = 10000;
-const MOST_JOURNAL_MS = 500; // a decision does not wait for longer
+const DECISION_WAITS_MS = 500; // for what was looked at before it to be recorded
 
 export class Outbox extends EventTarget {
   /**
@@ -97,11 +97,17 @@ export class Outbox extends EventTarget {
 
   async send(entry) {
     clearTimeout(entry.timer);
-    if (entry.account !== this.account || !this.entries.includes(entry)) return;
+    if (!this.mayGo(entry)) return;
     entry.state = 'sending';
     entry.attempts += 1;
     this.changed();
-    if (entry.attempts === 1) await this.journal.settled(MOST_JOURNAL_MS);
+    if (entry.attempts === 1) {
+      await this.journal.settled(DECISION_WAITS_MS);
+      if (!this.mayGo(entry)) { // meanwhile the person has left, or it was given up
+        Object.assign(entry, {state: 'waiting', attempts: 0});
+        return;
+      }
+    }
     const sentAt = performance.now();
     try {
       const answer = await this.api.post(entry.path, entry.body);
@@ -114,6 +120,11 @@ export class Outbox extends EventTarget {
         entry.reject(error);
       }
     }
+  }
+
+  /** Whether an entry is still to be sent, and by the person who is signed in. */
+  mayGo(entry) {
+    return entry.account === this.account && this.entries.includes(entry);
   }
 
   later(entry, error) {

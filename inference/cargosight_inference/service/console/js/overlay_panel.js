@@ -43,10 +43,9 @@ export class OverlayPanel {
   }
 
   /** Offer the classes of what is found, and of what would alarm at the threshold. */
-  showClasses({threshold, hiddenClasses}) {
+  showClasses({hiddenClasses}) {
     const {t, texts} = this.app;
-    const below = (this.inspection?.below_threshold ?? []).filter(({score}) => threshold !== null && score >= threshold);
-    const labels = [...new Set([...this.inspection?.findings ?? [], ...below].map(({label}) => label))];
+    const labels = this.overlay.classes;
     if (labels.join() === this.labels) return;
     this.labels = labels.join();
     const hidden = new Set(hiddenClasses);

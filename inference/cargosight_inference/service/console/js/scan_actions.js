@@ -73,10 +73,17 @@ async function inspectAgain(app, scan) {
   }
 }
 
-/** The lane of a scan. One that is in the settings no more is `removed`: its scans are looked at, and nothing is done with them. */
-export async function laneOf(app, scan, signal) {
-  if (app.lanes.some(({name}) => name === scan.lane)) return app.api.get(`/lanes/${scan.lane}`, {}, signal);
-  return {name: scan.lane, title: '', classes: [], removed: true};
+/**
+ * The lane of a scan. One that the service has in its settings no more is `removed`: its scans are looked at, and nothing
+ * is done with them.
+ */
+export async function laneOf({api}, scan, signal) {
+  try {
+    return await api.get(`/lanes/${encodeURIComponent(scan.lane)}`, {}, signal);
+  } catch (error) {
+    if (error.status !== 404) throw error;
+    return {name: scan.lane, title: '', classes: [], removed: true};
+  }
 }
 
 /** What is told of a scan whose lane was removed; null of any other. */

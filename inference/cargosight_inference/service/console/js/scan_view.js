@@ -14,7 +14,7 @@ export class ScanView {
   /**
    * @param {object} app
    * @param {object} told `onAppeared()` when the picture, or the word that there is none, is in sight; `onDetail(detail)`;
-   *     `onSelected(index)`; `onDrawn(box)`, absent where nothing is drawn; `onTool(name)`; `onPicture(there)`, whether there is
+   *     `onSelected(index)`; `onDrawn(box)`; `onTool(name)`; `onPicture(there)`, whether there is
    *     a picture to draw in; `onBelow(findings)` of what would alarm at the overlay's threshold and is no finding.
    */
   constructor(app, told) {
@@ -26,6 +26,7 @@ export class ScanView {
     this.detail = null;
     this.shown = null;
     this.open_ = new AbortController();
+    this.alive = new AbortController();
     this.viewer = new Viewer(this.host, {
       fetchTile: (scan, level, column, row, signal) => app.pictures.tile(scan, level, column, row, signal),
       fetchMap: (scan, inspection, name, signal) => app.pictures.map(scan, inspection, name, signal),
@@ -33,7 +34,8 @@ export class ScanView {
       onEvent: (name, detail) => this.heard(name, detail),
     });
     if (this.withoutCard) this.goPlain();
-    else if (!told.onDrawn) this.viewer.setKeys(KEYMAP.filter(({action}) => action !== 'draw'));
+    else this.viewer.setKeys(KEYMAP.filter(({action}) => action !== 'draw')); // the page has that key, with what it tells
+    app.journal.addEventListener('flush', () => this.viewer.reportUses(), {signal: this.alive.signal});
     this.tools = new ViewerTools(app, this.viewer);
     this.overlayPanel = new OverlayPanel(app, this.viewer);
     this.element = el('section', {class: 'stage', data: {card: this.plain ? 'none' : 'there'}, aria: {label: app.t('lane.picture')}},
@@ -72,6 +74,11 @@ export class ScanView {
     if (this.shown === null && (summary.has_picture !== before.has_picture || summary.picture_problem)) this.loadPicture();
   }
 
+  /** Make ready what the picture of another scan needs to appear. */
+  ahead(scan) {
+    if (!this.plain) this.app.pictures.ahead(scan);
+  }
+
   /** Load what was said of the scan again; the picture stays where it is. */
   refresh() {
     return this.loadDetail();
@@ -97,6 +104,7 @@ export class ScanView {
     clearInterval(this.stillHere);
     this.open_.abort();
     this.viewer.destroy();
+    this.alive.abort();
   }
 
   setShown(description) {
@@ -127,7 +135,7 @@ export class ScanView {
     if (signal.aborted || description === null) return;
     this.say([]);
     this.setShown(description);
-    this.viewer.show(summary.id, description);
+    if (!this.plain) this.viewer.show(summary.id, description);
     this.tools.reset();
     this.annotate();
   }
@@ -149,11 +157,6 @@ export class ScanView {
     this.viewer.setMarks(this.detail.marks);
     this.overlayPanel.show(this.detail.inspection);
     this.plain?.show(this.detail);
-    this.tellBelow();
-  }
-
-  tellBelow() {
-    this.told.onBelow?.(this.viewer?.overlay.wouldAlarm ?? []);
   }
 
   /** Ask until there is an answer; a refusal for good is told, and is null. */
@@ -194,8 +197,8 @@ export class ScanView {
   heard(name, detail) {
     this.tools?.heard(name, detail);
     if (name === 'ready') this.told.onAppeared?.();
-    else if (name === 'filter' && !detail.on && this.summary) {
-      this.app.journal.filtered(this.summary.id, detail.name, detail.seconds ?? 0);
+    else if (name === 'used' || (name === 'filter' && !detail.on)) {
+      this.app.journal.filtered(detail.scanId, detail.name, detail.seconds);
     } else if (name === 'selected') {
       if (detail.text) this.app.notices.announce(detail.text);
       this.told.onSelected?.(detail.index);
@@ -203,7 +206,7 @@ export class ScanView {
     else if (name === 'unavailable') this.calm(detail.message);
     else if (name === 'overlay') {
       this.overlayPanel?.update(detail);
-      this.tellBelow();
+      this.told.onBelow?.(this.viewer?.overlay.wouldAlarm ?? []);
     } else if (name === 'drawn') this.told.onDrawn?.(detail.box);
     else if (name === 'problem') this.problem(detail);
   }

@@ -56,7 +56,7 @@ class LaneDesk {
       onDetail: (detail) => this.takeDetail(detail),
       onSelected: (index) => this.findings.select(index),
       onBelow: (below) => this.findings?.showBelow(below),
-      onDrawn: this.decides ? (box) => deciding.drawn(box) : null,
+      onDrawn: (box) => deciding.drawn(box),
       onTool: (name) => this.findings.drawing(name === 'draw'),
       onPicture: (there) => this.findings.offerDrawing(there),
     });
@@ -135,7 +135,7 @@ class LaneDesk {
     if (!summary) return;
     if (kind === 'scan.picture') {
       this.thumbnails.renew(summary.id);
-      if (summary.has_picture) this.app.pictures.ahead(summary.id);
+      if (summary.has_picture) this.view.ahead(summary.id);
     }
     if (summary.id === this.current?.id) this.happened(kind, summary, before);
     else this.lateWarning(kind, summary);
@@ -192,7 +192,7 @@ class LaneDesk {
     const advice = scan.advice ? '' : ` ${t('advice.overdue')}`;
     if (!chosen || this.mode === 'decide') this.app.notices.announce(t('lane.new_scan', {name: nameOf(scan), waiting: texts.count('queue.waiting', this.state.queue(id).length)}) + advice);
     const next = this.state.next(id);
-    if (next?.has_picture) this.app.pictures.ahead(next.id);
+    if (next?.has_picture) this.view.ahead(next.id);
   }
 
   /** Go on to the next scan where there is one. @param {number|null} done the scan that was just decided. */

@@ -31,7 +31,7 @@ class ScanPage {
       onDetail: (detail) => this.show(detail),
       onSelected: (index) => this.findings.select(index),
       onBelow: (below) => this.findings?.showBelow(below),
-      onDrawn: this.decides ? (box) => this.deciding.drawn(box) : null,
+      onDrawn: (box) => this.deciding.drawn(box),
       onTool: (name) => this.findings.drawing(name === 'draw'),
       onPicture: (there) => this.findings.offerDrawing(there),
     });

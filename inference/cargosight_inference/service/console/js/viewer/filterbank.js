@@ -19,11 +19,15 @@ const STANDARD = Object.freeze({level: 0.5, width: 1});
 /** The filters of one viewer. */
 export class FilterBank {
   /**
-   * @param {(name: string, on: boolean, seconds: number) => void} changed called when a filter goes on or off
-   * @param {() => number} [now] milliseconds
+   * @param {object} ties
+   * @param {(name: string, on: boolean, seconds: number) => void} ties.changed   a filter goes on or off; seconds that it
+   *     was on and that `used` has not told
+   * @param {(name: string, seconds: number) => void} ties.used   for how long one was on so far, and goes on
+   * @param {() => number} [ties.now] milliseconds
    */
-  constructor(changed, now = () => performance.now()) {
+  constructor({changed, used, now = () => performance.now()}) {
     this._changed = changed;
+    this._used = used;
     this._now = now;
     /** @type {{name: string, since: number, held: boolean, latched: boolean}[]} the latest last */
     this._active = [];
@@ -122,6 +126,11 @@ export class FilterBank {
     [...this._active].forEach(({name}) => this.release(name));
   }
 
+  /** Tell of every filter that is on for how long it was, and count anew. */
+  report() {
+    this._active.forEach((active) => this._used(active.name, this._told(active)));
+  }
+
   /** Back to the standard image. */
   reset() {
     [...this._active].forEach((active) => this._drop(active));
@@ -164,7 +173,15 @@ export class FilterBank {
       if (active.name === 'window') {
         this._window = {...STANDARD};
       }
-      this._changed(active.name, false, (this._now() - active.since) / 1000);
+      this._changed(active.name, false, this._told(active));
     }
+  }
+
+  /** Seconds of use that were not told yet, which are from now. */
+  _told(active) {
+    const now = this._now();
+    const seconds = (now - active.since) / 1000;
+    active.since = now;
+    return seconds;
   }
 }

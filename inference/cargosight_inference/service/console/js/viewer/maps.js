@@ -28,12 +28,12 @@ export class MapLoader {
   }
 
   /**
-   * Fetch a map, once.
+   * Fetch a map, once; none where no picture is shown that it would lie over.
    * @param {string} name
    * @returns {Promise<void>} after it arrived or failed
    */
   async load(name) {
-    if (this._asked.has(name)) {
+    if (this._scanId === null || this._asked.has(name)) {
       return;
     }
     this._asked.add(name);

@@ -18,6 +18,7 @@ const MAP_STRENGTH = {opaque: 0.9, material: 0.45};
  * @property {string[]} hiddenClasses
  * @property {number|null} selected index of a finding
  * @property {number[]} shown       indices of the findings that are shown
+ * @property {number|string|null} inspection   id of what is shown
  * @property {number[]} wouldAlarm  indices of what lies below the inspection's thresholds, and not below this one
  */
 
@@ -87,7 +88,7 @@ export class Overlay {
     return {
       visible: visible && !held, latched: !visible, heat, opaque, material, opacity: this._opacity,
       threshold: this._threshold, hiddenClasses: [...this._hiddenClasses], selected: this._selected,
-      shown: this._shownIndices(), wouldAlarm: this._belowIndices(),
+      inspection: this._inspection?.id ?? null, shown: this._shownIndices(), wouldAlarm: this._belowIndices(),
     };
   }
 
@@ -147,6 +148,13 @@ export class Overlay {
   /** @returns {import('./types.js').Finding[]} what would alarm at the threshold, and did not, by falling score */
   get wouldAlarm() {
     return this._belowIndices().map((index) => this._inspection.below_threshold[index]);
+  }
+
+  /** @returns {string[]} classes of what is found and of what would alarm at the threshold, those that are hidden too */
+  get classes() {
+    const {findings = [], below_threshold: below} = this._inspection ?? {};
+    const alarming = this._reachingBelow().map((index) => below[index]);
+    return [...new Set([...findings, ...alarming].map(({label}) => label))];
   }
 
   /**
@@ -247,21 +255,21 @@ export class Overlay {
   }
 
   _shownIndices() {
-    return this._reaching(this._inspection?.findings, this._threshold ?? 0);
+    const findings = this._inspection?.findings;
+    return this._visible(findings, reaching(findings, this._threshold ?? 0));
   }
 
   _belowIndices() {
-    return this._threshold === null ? [] : this._reaching(this._inspection?.below_threshold, this._threshold);
+    return this._visible(this._inspection?.below_threshold, this._reachingBelow());
   }
 
-  _reaching(findings, threshold) {
-    const indices = [];
-    (findings ?? []).forEach(({label, score}, index) => {
-      if (score >= threshold && !this._hiddenClasses.has(label)) {
-        indices.push(index);
-      }
-    });
-    return indices;
+  /** Indices of what would alarm at the threshold, whether its class is hidden or not. */
+  _reachingBelow() {
+    return this._threshold === null ? [] : reaching(this._inspection?.below_threshold, this._threshold);
+  }
+
+  _visible(findings, indices) {
+    return indices.filter((index) => !this._hiddenClasses.has(findings[index].label));
   }
 
   _step(direction) {
@@ -288,6 +296,10 @@ export class Overlay {
       }
     }
   }
+}
+
+function reaching(findings, threshold) {
+  return (findings ?? []).flatMap(({score}, index) => (score >= threshold ? [index] : []));
 }
 
 function named(label) {

@@ -6,7 +6,8 @@
  *   ready     {scanId, ms}           something of the picture is seen
  *   complete  {scanId, ms}           it is seen as sharp as it gets at this zoom
  *   cursor    {x, y, values, arealDensity, atLeast, material, level}, or null outside the picture
- *   filter    {name, on, seconds, scanId}   seconds that it was on
+ *   filter    {name, on, seconds, scanId}   seconds that it was on, but for those that `used` has told
+ *   used      {name, seconds, scanId}       of a filter that stays on, when reportUses asks
  *   selected  {index, text, label, kind, score, box}; index null where none is, text to be read out
  *   drawn     {box, label}           label as startDrawing was told
  *   measured  {pixels, mm, from, to} mm null where the pitch is not known
@@ -52,9 +53,12 @@ export class Viewer {
     this._loupe = false;
     this._told = {view: '', overlay: '', cursor: 'null'};
     this.camera = new Camera();
-    this._bank = new FilterBank((name, on, seconds) => {
-      this._onEvent('filter', {name, on, seconds, scanId: this._scene.scanId});
-      this._changed();
+    this._bank = new FilterBank({
+      changed: (name, on, seconds) => {
+        this._onEvent('filter', {name, on, seconds, scanId: this._scene.scanId});
+        this._changed();
+      },
+      used: (name, seconds) => this._onEvent('used', {name, seconds, scanId: this._scene.scanId}),
     });
     this._stage = new Stage(host, t('viewer.picture'), () => this._resized());
     this._boxes = new BoxLayer(this._stage.boxes);
@@ -157,6 +161,11 @@ export class Viewer {
   setFilter(name, on) {
     this._bank.set(name, on);
     this._changed();
+  }
+
+  /** Tell (`used`) of the filters that are on for how long they were, without switching them off. */
+  reportUses() {
+    this._bank.report();
   }
 
   /** Back to the standard image. */
