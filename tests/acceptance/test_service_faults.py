@@ -27,6 +27,7 @@ from tests.acceptance.hostile import real_bomb_bytes
 from tests.acceptance.processes import tell
 from tests.made import scans
 from tests.made.models import make_blob_model
+from tests.made.waiting import until
 
 pytestmark = pytest.mark.acceptance
 
@@ -91,14 +92,6 @@ def all_inspected(client: Client, ids: set[int]) -> Callable[[], bool]:
         return all(client.call("GET", f"/scans/{scan}")["inspections"] for scan in ids)
 
     return done
-
-
-def until(what: Callable[[], Any], seconds: float = 60.0) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < end, "it did not come about in time"
-        time.sleep(0.1)
-    return found
 
 
 def audit_of(service: RunningService) -> subprocess.CompletedProcess[str]:

@@ -2,7 +2,6 @@
 
 import os
 import threading
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from cargosight_inference.service.engines import Engine
 from cargosight_inference.service.worker import WorkerProcess
 from cargosight_models.errors import WorkerDied
 from tests.made.models import DARK, make_blob_model, write_blobs
+from tests.made.waiting import until
 
 LONG = 60.0
 """Seconds: a failure, never a wait."""
@@ -29,14 +29,6 @@ def dark_bag(folder: Path) -> Path:
 
 def inspect(worker: WorkerProcess, engine: Engine, path: Path, **changes):
     return worker.inspect(engine, path, **{"name": "lane/bag.png", "timeout_s": LONG} | changes)
-
-
-def wait_until(condition, what: str):
-    end = time.monotonic() + LONG
-    while not (found := condition()):
-        assert time.monotonic() < end, f"waited in vain for {what}"
-        time.sleep(0.01)
-    return found
 
 
 def has_ended(pid: int) -> bool:
@@ -63,7 +55,7 @@ def stuck(worker: WorkerProcess, engine: Engine, folder: Path, **options):
 
     thread = threading.Thread(target=call)
     thread.start()
-    end = wait_until(lambda: reading_end(pipe), "the worker to read")
+    end = until(lambda: reading_end(pipe), told="the worker to read")
     try:
         yield raised
     finally:

@@ -2,11 +2,13 @@
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cargosight_inference.benchmark.measures import family, memory_of
@@ -29,7 +31,8 @@ def command(table: Path, out: Path, *, model: str, threshold: float, workers: in
 @contextmanager
 def started(words: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
     """Have a run going while the block runs, and kill it in the end."""
-    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    # A group of its own: its workers are stopped with it, and the system ends a stopped group whose parent is gone.
+    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, process_group=0)
     try:
         yield process
     finally:
@@ -74,6 +77,73 @@ def memory_each_second(process: subprocess.Popen[bytes]) -> Iterator[float]:
         memory = memory_of(family(process.pid), "VmRSS")
         if memory is not None and process.poll() is None:
             yield memory
+
+
+@dataclass
+class Turns:
+    """A planned run that goes on only while it is its turn, so that others are measured beside it on the same machine.
+
+    Attributes:
+        process: of the run; it and its workers are one process group.
+        seconds: for which it has been going on since its plan, by the clock.
+        cpu_seconds: of all its processes from their start, once it has ended.
+        memories: resident memory of all its processes at the end of each turn but the last, in 10^6 bytes.
+    """
+
+    process: subprocess.Popen[bytes]
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    memories: list[float] = field(default_factory=list)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run has ended."""
+        return self.process.returncode is not None
+
+    def take(self, seconds: float) -> None:
+        """Let it go on for a time, or to its end.
+
+        Raises:
+            UsageError: it ended, and not well.
+        """
+        before, began = ended_cpu_seconds(), time.monotonic()
+        os.killpg(self.process.pid, signal.SIGCONT)
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.stop()
+            self.seconds += time.monotonic() - began
+            memory = memory_of(family(self.process.pid), "VmRSS")
+            if memory is not None:
+                self.memories.append(memory)
+        else:
+            self.seconds += time.monotonic() - began
+            self.cpu_seconds = ended_cpu_seconds() - before
+            check(self.process)
+
+    def stop(self) -> None:
+        """Have it stand still."""
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
+
+@contextmanager
+def planned_turns(words: Sequence[str], out: Path) -> Iterator[Turns]:
+    """Start a run and have it stand still as soon as it is planned.
+
+    Raises:
+        UsageError: it ended before.
+    """
+    with started(words) as process:
+        wait_for_manifest(process, out)
+        if process.returncode is not None:
+            check(process)
+        turns = Turns(process)
+        turns.stop()
+        try:
+            yield turns
+        finally:
+            if not turns.is_over:
+                os.killpg(process.pid, signal.SIGCONT)  # so that its workers see its end
 
 
 def ended_cpu_seconds() -> float:

@@ -143,7 +143,7 @@ def _batch_lines(found: BatchRun) -> list[str]:
     lines = [
         f"batch       {found.scans:,} scans with two workers in {found.seconds:.0f} s: CPU-ms a scan "
         f"{found.cpu_ms:.2f}, bare calls {_spread(found.bare_ms)}",
-        f"            ratio {_spread(found.ratio, 3)}, {_against(found.ratio.median, CPU_TARGET)}",
+        f"            ratio {found.ratio:.3f}, {_against(found.ratio, CPU_TARGET)}",
         f"            {found.against_one:.2f} times the throughput of one worker, {scaling}",
     ]
     if found.first_mb is None or found.last_mb is None:

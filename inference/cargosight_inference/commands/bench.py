@@ -90,8 +90,8 @@ scaling     only where it is named: one and two processes, on scans of three siz
 running     only where it is named: how many processes and threads are fastest with --provider and --precision, kept
             for later runs on this machine
 batch       only where it is named: `cargosight batch` on --scans made JPEGs with two workers, on half as many with one,
-            and the bare calls before, between and after: CPU-time of all processes beside theirs (target
-            {CPU_TARGET:g}), the throughput of two beside one (target {SCALING_TARGET:g}), and memory
+            and the bare calls, by turns: CPU-time of all processes beside theirs (target {CPU_TARGET:g}), the
+            throughput of two beside one (target {SCALING_TARGET:g}), and memory
 archive     only where it is named: `cargosight batch` over a simulated archive of --rows paths and a tiny network,
             killed --kills times at random points: seconds and memory of the plan (targets {PLAN_SECONDS:.0f} s and
             {PLAN_MB:.0f} MB for a million), and inputs that do not have exactly one row in the end

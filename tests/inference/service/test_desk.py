@@ -4,7 +4,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from cargosight_models.errors import EngineError, UsageError
 from tests.made import scans as made_scans
 from tests.made.databases import KINDS, database_url
 from tests.made.models import blob_contract, make_blob_model
+from tests.made.waiting import until
 from tests.made.worker_doubles import MadeWorker
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -49,15 +50,6 @@ def send(desk: Desk, name: str, *, lane: str = "lane-1", content: bytes | None =
     with desk.reception.begin(arrival, desk.limits(lane)) as receiving:
         receiving.write(PNG + name.encode() if content is None else content)
         return desk.reception.accept(receiving).id
-
-
-def until(what: Callable[[], Any], seconds: float = 20.0) -> Any:
-    """Wait until something is so, and return it."""
-    end = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < end, "it did not come about in time"
-        time.sleep(0.01)
-    return found
 
 
 def summary(desk: Desk, scan: int) -> dict[str, Any]:

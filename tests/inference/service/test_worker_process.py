@@ -15,6 +15,7 @@ from cargosight_inference.service.worker import WorkerProcess
 from cargosight_models.errors import EngineError, UnreadablePicture, WorkerDied
 from tests.made import scans
 from tests.made.models import make_blob_model
+from tests.made.waiting import until
 from tests.made.workers import (
     LONG,
     blob_engine,
@@ -24,7 +25,6 @@ from tests.made.workers import (
     picture,
     reading_end,
     stuck,
-    wait_until,
     without_times,
 )
 
@@ -58,7 +58,7 @@ class TestDying:
     def test_killed_between_calls(self, worker, engine, bag):
         before, pid = inspect(worker, engine, bag), worker.pid
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not worker.alive, "the end")
+        until(lambda: not worker.alive, told="the end")
         assert worker.pid is None
         assert without_times(inspect(worker, engine, bag)) == without_times(before)
         assert worker.pid not in (None, pid)
@@ -68,7 +68,7 @@ class TestDying:
         pid = worker.pid
         with stuck(worker, engine, tmp_path) as raised:
             os.kill(pid, number)
-            wait_until(lambda: raised, "the error")
+            until(lambda: raised, told="the error")
         (error,) = raised
         assert (type(error), error.how) == (WorkerDied, "signal")
         assert number.name in str(error)
@@ -78,7 +78,7 @@ class TestDying:
     def test_over_its_time(self, worker, engine, bag, tmp_path):
         pid = worker.pid
         with stuck(worker, engine, tmp_path, timeout_s=0.5) as raised:
-            wait_until(lambda: raised, "the error")
+            until(lambda: raised, told="the error")
         (error,) = raised
         assert (error.how, has_ended(pid)) == ("timeout", True)
         assert "had not done load after 0.5 s" in str(error)
@@ -107,7 +107,7 @@ class TestDying:
             make_blob_model(model, score_scale=0.9)
             assert inspect(worker, changing, bag)["findings"][0]["score"] == 1.0  # what was loaded goes on
             os.kill(worker.pid, signal.SIGKILL)
-            wait_until(lambda: not worker.alive, "the end")
+            until(lambda: not worker.alive, told="the end")
             for _ in range(2):
                 with pytest.raises(
                     EngineError, match=r"blobs changed on disk .*\(fingerprint\); load it anew"
@@ -120,7 +120,7 @@ class TestDying:
             assert inspect(worker, changing, bag)["findings"][0]["score"] == pytest.approx(0.9)
             model.unlink()
             os.kill(worker.pid, signal.SIGKILL)
-            wait_until(lambda: not worker.alive, "the end")
+            until(lambda: not worker.alive, told="the end")
             with pytest.raises(EngineError, match=r"there is no model file model\.onnx"):
                 inspect(worker, changing, bag)
 
@@ -149,7 +149,7 @@ class TestOwners:
                 inspect(worker, engine, bag)
             assert not raised
             worker.close()
-            wait_until(lambda: raised, "the error")
+            until(lambda: raised, told="the error")
         assert raised[0].how == "closed"
         assert has_ended(pid)
         with pytest.raises(WorkerDied, match="closed") as caught:
@@ -196,10 +196,10 @@ sys.stdin.read()
             stdout=subprocess.PIPE,
         ) as owner:
             child = int(owner.stdout.readline())
-            end = wait_until(lambda: reading_end(pipe), "the worker to read") if state == "stuck" else None
+            end = until(lambda: reading_end(pipe), told="the worker to read") if state == "stuck" else None
             assert not has_ended(child)
             owner.kill()
-        wait_until(lambda: has_ended(child), "the worker's end")
+        until(lambda: has_ended(child), told="the worker's end")
         if end is not None:
             os.close(end)
 
@@ -224,7 +224,7 @@ with WorkerProcess() as worker:
         with subprocess.Popen(
             [sys.executable, "-c", code, engine.model, str(bag), str(pipe)], stdout=subprocess.PIPE
         ) as owner:
-            end = wait_until(lambda: reading_end(pipe), "the worker to read")
+            end = until(lambda: reading_end(pipe), told="the worker to read")
             owner.send_signal(signal.SIGINT)
             assert owner.stdout.readline() == b"next\n"
             os.close(end)

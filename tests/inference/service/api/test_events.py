@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection, HTTPResponse
@@ -17,6 +17,7 @@ from cargosight_inference.service.database.engine import as_text
 from cargosight_inference.service.database.tables import SESSIONS
 from cargosight_inference.service.records import accounts, events
 from tests.made.service import MadeDesk, scan_of, serving, sign_in
+from tests.made.waiting import until
 
 PATH = "/api/v1/events"
 LONG = 20.0
@@ -82,13 +83,6 @@ def happen(desk: MadeDesk, kind: str, lane: str | None = "lane-1", **data: Any) 
         number = events.append(connection, kind, lane, data)
     desk.bus.notify()
     return number
-
-
-def until(what: Callable[[], Any]) -> None:
-    end = time.monotonic() + LONG
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_events_come_as_they_happen(desk: MadeDesk) -> None:

@@ -23,6 +23,7 @@ from cargosight_inference.service.api import layers, server
 from cargosight_models.errors import ConfigurationError
 from tests.made.models import make_blob_model
 from tests.made.service import MadeDesk, made_desk, scan_of, serving, sign_in, token
+from tests.made.waiting import until
 
 LONG = 20.0
 """Seconds: a failure, never a wait."""
@@ -106,8 +107,8 @@ def test_an_upload_that_breaks_off_leaves_nothing(desk: MadeDesk) -> None:
             broken.sendall(
                 b"POST /api/v1/lanes/lane-1/scans HTTP/1.1\r\n" + about.encode() + b"\x89PNG\r\n\x1a\n"
             )
-            _until(lambda: any(incoming.iterdir()))
-        _until(lambda: not any(incoming.iterdir()))
+            until(lambda: any(incoming.iterdir()))
+        until(lambda: not any(incoming.iterdir()))
 
 
 def test_a_head_that_is_too_long_is_refused(desk: MadeDesk) -> None:
@@ -214,10 +215,3 @@ def test_the_command_serves_and_ends(tmp_path: Path) -> None:
         assert time.monotonic() - began < 10.0
         stream.close()
         assert "Traceback" not in service.said()
-
-
-def _until(what: Any) -> None:
-    end = time.monotonic() + LONG
-    while not what():
-        assert time.monotonic() < end, "it did not come about in time"
-        time.sleep(0.02)

@@ -1,14 +1,12 @@
 """What is looked at, and with which filters, is recorded: before what was decided on it, and as the page goes away."""
 
-import time
-from collections.abc import Callable
-
 import pytest
 
 from tests.made import scans
 from tests.made.browser import browser
 from tests.made.console_pages import Opener, desks, opened, service, shows
 from tests.made.fake_service import FakeService
+from tests.made.waiting import until
 
 pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: no page is tested")
 from playwright.sync_api import Page, expect
@@ -24,13 +22,6 @@ window.fetch = (address, options) => {
   }
   return send(address, options);
 };"""
-
-
-def until(what: Callable[[], object], seconds: float = 8.0) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def test_the_use_of_filters_is_reported(opened: Opener, service: FakeService) -> None:

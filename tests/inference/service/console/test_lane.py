@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections.abc import Callable
 
 import pytest
 
@@ -10,6 +9,7 @@ from tests.made import scans
 from tests.made.browser import browser
 from tests.made.console_pages import Opener, desks, opened, service, shows
 from tests.made.fake_service import FakeService
+from tests.made.waiting import until
 
 pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: no page is tested")
 from playwright.sync_api import expect
@@ -18,13 +18,6 @@ __all__ = ["browser", "desks", "opened", "service"]
 
 KNIFE = ("knife", 0.81, [40.0, 30.0, 90.0, 60.0])
 PICTURE = scans.scan("transmission")
-
-
-def until(what: Callable[[], object], seconds: float = 8.0) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def decisions(service: FakeService) -> list[dict[str, object]]:

@@ -2,8 +2,7 @@
 
 import json
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from cargosight_inference.service.desk import Desk
 from cargosight_inference.service.records import accounts, audit, scans, tokens
 from cargosight_inference.service.settings import LaneSettings, ServiceSettings
 from tests.made.service import PASSWORD, serving
+from tests.made.waiting import until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -93,14 +93,6 @@ def site(tmp_path: Path, browser: "Browser") -> Iterator[Site]:
             yield made
             for page in made.pages:
                 page.context.close()
-
-
-def until(what: Callable[[], Any], seconds: float = 20.0) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < end, "it did not come about in time"
-        time.sleep(0.02)
-    return found
 
 
 def shows(page: "Page", number: str) -> None:

@@ -1,14 +1,12 @@
 """One browser, one session: what one tab does with it reaches the others."""
 
-import time
-from collections.abc import Callable
-
 import pytest
 
 from tests.made import scans
 from tests.made.browser import browser
 from tests.made.console_pages import Opener, desks, opened, service, shows, sign_in
 from tests.made.fake_service import FakeService
+from tests.made.waiting import until
 
 pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: no page is tested")
 from playwright.sync_api import Page, expect
@@ -17,13 +15,6 @@ __all__ = ["browser", "desks", "opened", "service"]
 
 PICTURE = scans.scan("transmission")
 KEPT = "localStorage.getItem('cargosight-outbox')"
-
-
-def until(what: Callable[[], object], seconds: float = 8.0) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def leave(page: Page) -> None:
