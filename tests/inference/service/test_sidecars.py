@@ -1,19 +1,11 @@
 """Sidecars in watched folders: under either name, never another scan's, and never passed over in silence."""
 
 import json
-from pathlib import Path
 
 import pytest
 
-from tests.inference.service.test_folders import OTHER, SCAN, Place
-from tests.inference.service.test_folders import _events as events_of
-from tests.inference.service.test_folders import _names as names
 from tests.made.scans import encoded
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+from tests.made.watched_folders import OTHER, SCAN, Place, events, names
 
 
 def number(text: str) -> bytes:
@@ -60,7 +52,7 @@ def test_a_stem_of_two_scans_tells_of_neither(place: Place, caplog: pytest.LogCa
         "bag.json could belong to bag.png or bag.tif; call it bag.png.json or bag.tif.json"
     )
     assert place.tally.refusals == [("lane-1", "wrong_value")] * 2
-    assert len(events_of(caplog, "folder.refused")) == 2
+    assert len(events(caplog, "folder.refused")) == 2
 
 
 def test_a_second_one_that_is_still_written_gets_no_number_of_the_first(place: Place) -> None:
@@ -133,14 +125,14 @@ def test_one_without_a_scan_is_told_once_until_it_has_one(
         "bag.json and 1 more in the watched folder belongs to no scan; expected NAME.tif.json"
     )
     assert place.watch.problem is None
-    assert len(events_of(caplog, "folder.stray")) == 2
+    assert len(events(caplog, "folder.stray")) == 2
     (place.inbox / "case.tif.JSON").unlink()
     place.put("bag.png")
     assert place.poll(4) == 1
     assert told(place) == {"bag.png": "LH-1"}
     place.poll(20)
     assert place.watch.notice is None
-    assert len(events_of(caplog, "folder.stray")) == 2
+    assert len(events(caplog, "folder.stray")) == 2
 
 
 def test_one_whose_scan_is_being_copied_is_not_stray(place: Place) -> None:
