@@ -4,11 +4,12 @@ import json
 import sys
 import xml.etree.ElementTree as ET
 
+import psutil
 import pytest
 
 from cargosight_inference import cli
 from cargosight_inference.benchmark import compare
-from cargosight_inference.benchmark.children import Child, Contender, is_installed
+from cargosight_inference.benchmark.children import Contender, Team, is_installed
 from cargosight_inference.benchmark.compare import Rivals, measure_compare
 from cargosight_inference.benchmark.scaling import measure_scaling
 from cargosight_inference.benchmark.wrapped import wrap_for_ultralytics
@@ -73,6 +74,7 @@ def test_all_are_measured_in_turns_and_what_is_missing_is_told(model, paths, riv
         "bare calls",
         "cargosight, 1 thread",
         "cargosight, 2 threads",
+        "cargosight, 2 processes",
         "ultralytics, yolo11n at 640",
         "ultralytics, our network",
     ]
@@ -80,12 +82,15 @@ def test_all_are_measured_in_turns_and_what_is_missing_is_told(model, paths, riv
         assert one.images_per_second.count == one.cpu_ms.count == one.first_seconds.count == 2
         assert one.images_per_second.lowest > 0.0
         assert one.peak_mb > 5.0
-    assert found.measured[4].facts == {"gflops_at_size": 6.4}
-    assert len(found.ratios) == 2 * 4  # each of ours beside each of the others
+    assert found.measured[5].facts == {"gflops_at_size": 6.4}
+    assert len(found.ratios) == 3 * 4  # each of ours beside each of the others
     ratio = next(
         one for one in found.ratios if (one.ours, one.other) == ("cargosight, 1 thread", "bare calls")
     )
     assert ratio.cpu.count == 2
+    by_name = {one.name: one for one in found.measured}
+    one, two = by_name["cargosight, 1 thread"], by_name["cargosight, 2 processes"]
+    assert two.peak_mb > 1.5 * one.peak_mb
     assert ratio.memory > 0.0
     assert ratio.first > 0.0
     assert [note.split(" is ")[0] for note in found.notes] == ["anomalib"]
@@ -120,14 +125,31 @@ def test_the_wrapped_network_finds_the_same(model, tmp_path):
 
 def test_a_contender_that_fails_is_a_sentence(paths):
     with pytest.raises(UsageError, match=r"broken failed with code 1: .*none\.onnx"):
-        Child(Contender("broken", "pipeline", paths, {"model": "none.onnx", "threads": 1}))
+        Team(Contender("broken", "pipeline", paths, {"model": "none.onnx", "threads": 1}))
+
+
+def test_of_processes_at_once_each_goes_through_all(model, paths):
+    settings = {"model": str(model.path), "threads": 1}
+    with Team(Contender("two", "pipeline", paths, settings, copies=2)) as team:
+        both, one = team.run(), team.run(1)
+    assert (both.images, one.images) == (4, 2)
+    assert both.peak_mb > 1.5 * one.peak_mb
+    assert both.per_second == both.images / both.wall
+    assert both.cpu_ms == both.cpu / both.images * 1e3
+
+
+def test_where_one_of_several_fails_all_are_ended(paths):
+    broken = {"model": "none.onnx", "threads": 1}
+    with pytest.raises(UsageError, match=r"broken failed"):
+        Team(Contender("broken", "pipeline", paths, broken, copies=2))
+    assert not [one for one in psutil.Process().children() if "contender.py" in " ".join(one.cmdline())]
 
 
 def test_an_interpreter_that_is_none(paths):
     with pytest.raises(UsageError, match="cannot be started"):
         is_installed("ultralytics", "/nowhere/python")
     with pytest.raises(UsageError, match="cannot be started"):
-        Child(Contender("lost", "pipeline", paths, {}, "/nowhere/python"))
+        Team(Contender("lost", "pipeline", paths, {}, "/nowhere/python"))
 
 
 def test_scaling_over_processes_and_sizes(model, tmp_path):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -29,6 +30,7 @@ class Contender:
         paths: of the images.
         settings: of its kind.
         python: interpreter that it runs under.
+        copies: processes at once, each with all the images.
     """
 
     name: str
@@ -36,29 +38,96 @@ class Contender:
     paths: Sequence[Path]
     settings: Mapping[str, Any] = field(default_factory=dict)
     python: str = sys.executable
+    copies: int = 1
 
 
 @dataclass(frozen=True)
 class Round:
-    """All images once.
+    """All images once, by each of the processes.
 
     Attributes:
-        wall: seconds by the clock.
-        cpu: CPU-seconds of the process, all its threads together.
-        peak_mb: most resident memory so far.
+        images: that all of them went through together.
+        wall: seconds by the clock, of the slowest.
+        cpu: CPU-seconds of the processes, all their threads together.
+        peak_mb: most resident memory so far, the sum of theirs.
     """
 
+    images: int
     wall: float
     cpu: float
     peak_mb: float
 
+    @property
+    def per_second(self) -> float:
+        """Images a second by the clock."""
+        return self.images / self.wall
 
-class Child:
-    """A running contender.
+    @property
+    def cpu_ms(self) -> float:
+        """CPU-milliseconds of one image."""
+        return self.cpu / self.images * 1e3
+
+
+class Team:
+    """The processes of a contender: started at once, and told to run at once.
+
+    Attributes:
+        seconds: from their start until each has given its first result.
+        facts: what the first of them says of itself.
+    """
+
+    def __init__(self, contender: Contender) -> None:
+        """Start them, and wait for their first results.
+
+        Raises:
+            UsageError: one failed; the message ends with what it said last.
+        """
+        with ThreadPoolExecutor(contender.copies) as pool:  # each start waits for a first result
+            starts = [pool.submit(_Child, contender) for _ in range(contender.copies)]
+        failures = [error for start in starts if (error := start.exception()) is not None]
+        self._children = [start.result() for start in starts if start.exception() is None]
+        if failures:
+            self.end()
+            raise failures[0]
+        self.seconds = max(child.seconds for child in self._children)
+        self.facts = self._children[0].facts
+
+    def __enter__(self) -> "Team":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
+
+    def run(self, copies: int | None = None) -> Round:
+        """Let them go through all images and wait.
+
+        Args:
+            copies: how many of them run, all when None.
+        """
+        running = self._children[:copies]
+        for child in running:
+            child.begin()
+        found = [child.finish() for child in running]
+        return Round(
+            images=sum(one.images for one in found),
+            wall=max(one.wall for one in found),
+            cpu=sum(one.cpu for one in found),
+            peak_mb=sum(one.peak_mb for one in found),
+        )
+
+    def end(self) -> None:
+        """Let them end; what does not is killed."""
+        for child in self._children:
+            child.end()
+
+
+class _Child:
+    """One process of a contender.
 
     Attributes:
         seconds: from the process's start to its first result.
-        peak_mb: most resident memory at the first result.
         facts: what it says of itself.
     """
 
@@ -68,7 +137,7 @@ class Child:
         Raises:
             UsageError: it failed; the message ends with what it said last.
         """
-        self._name = contender.name
+        self._name, self._images = contender.name, len(contender.paths)
         self._folder = tempfile.TemporaryDirectory(prefix="cargosight-contender-")
         # Not a second pipe: it could fill up while the first one is read.
         self._errors = (Path(self._folder.name) / "errors").open("w+", encoding="utf-8", errors="replace")
@@ -104,15 +173,6 @@ class Child:
             self.end()
             raise
         self.seconds = perf_counter() - started
-        self.peak_mb = float(self.facts["peak"])
-
-    def __enter__(self) -> "Child":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.end()
 
     def begin(self) -> None:
         """Let it go through all images; `finish` waits for it."""
@@ -127,12 +187,7 @@ class Child:
     def finish(self) -> Round:
         """Wait for the round that was begun."""
         found = self._next()
-        return Round(float(found["wall"]), float(found["cpu"]), float(found["peak"]))
-
-    def run(self) -> Round:
-        """Let it go through all images and wait."""
-        self.begin()
-        return self.finish()
+        return Round(self._images, float(found["wall"]), float(found["cpu"]), float(found["peak"]))
 
     def end(self) -> None:
         """Let it end; what does not is killed."""

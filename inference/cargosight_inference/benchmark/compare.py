@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cargosight_inference.benchmark.children import Child, Contender, Round, is_installed
+from cargosight_inference.benchmark.children import Contender, Round, Team, is_installed
 from cargosight_inference.benchmark.measures import Spread
 from cargosight_inference.benchmark.wrapped import can_wrap, wrap_for_ultralytics
 from cargosight_inference.processor import cores
@@ -46,8 +46,8 @@ class Measured:
         name: of it.
         images_per_second: by the clock, by round.
         cpu_ms: CPU-time of one image, by round.
-        peak_mb: most resident memory.
-        first_seconds: from a fresh process's start to its first result.
+        peak_mb: most resident memory, of its processes together.
+        first_seconds: from the start of fresh processes until each has given its first result.
         facts: what it says of itself, such as the size of its network.
     """
 
@@ -85,7 +85,7 @@ class Compared:
     """All contenders of one run.
 
     Attributes:
-        images: how many each went through in a round.
+        images: how many each process went through in a round.
         rounds: how often.
         measured: the contenders.
         ratios: of each configuration of ours to each of the others.
@@ -119,20 +119,19 @@ def measure_compare(
     seen: dict[str, list[Round]] = {contender.name: [] for contender in contenders}
     facts: dict[str, dict[str, Any]] = {}
     with ExitStack() as stack:
-        children = [(contender, stack.enter_context(Child(contender))) for contender in contenders]
-        for contender, child in children:
-            first[contender.name].append(child.seconds)
-            facts[contender.name] = {k: v for k, v in child.facts.items() if k not in ("first", "peak")}
-            child.run()  # all are warm now
+        teams = [(contender, stack.enter_context(Team(contender))) for contender in contenders]
+        for contender, team in teams:
+            first[contender.name].append(team.seconds)
+            facts[contender.name] = {k: v for k, v in team.facts.items() if k not in ("first", "peak")}
+            team.run()  # all are warm now
         for _ in range(rounds):
-            for contender, child in children:
-                seen[contender.name].append(child.run())
-    count = len(paths)
+            for contender, team in teams:
+                seen[contender.name].append(team.run())
     measured = tuple(
         Measured(
             name,
-            Spread.of([count / one.wall for one in found]),
-            Spread.of([one.cpu / count * 1e3 for one in found]),
+            Spread.of([one.per_second for one in found]),
+            Spread.of([one.cpu_ms for one in found]),
             found[-1].peak_mb,
             Spread.of(first[name]),
             facts[name],
@@ -147,7 +146,7 @@ def measure_compare(
         for other in contenders
         if other.name not in whole
     )
-    return Compared(count, rounds, measured, ratios, tuple(notes))
+    return Compared(len(paths), rounds, measured, ratios, tuple(notes))
 
 
 def _ours(model: ModelFile, paths: Sequence[Path]) -> list[Contender]:
@@ -156,14 +155,14 @@ def _ours(model: ModelFile, paths: Sequence[Path]) -> list[Contender]:
         Contender(name, kind, paths, {"model": path, "threads": 1})
         for name, kind in ((SESSION, "session"), (BARE, "bare"))
     ]
-    for threads in dict.fromkeys((1, min(cores(), MOST_THREADS))):
-        settings = {"model": path, "threads": threads}
-        found.append(Contender(_named(threads), "pipeline", paths, settings))
+    found.append(Contender("cargosight, 1 thread", "pipeline", paths, {"model": path, "threads": 1}))
+    if (most := min(cores(), MOST_THREADS)) > 1:
+        several = {"model": path, "threads": most}
+        found.append(Contender(f"cargosight, {most} threads", "pipeline", paths, several))
+        # As `cargosight batch` runs by itself.
+        name, each = f"cargosight, {most} processes", {"model": path, "threads": 1}
+        found.append(Contender(name, "pipeline", paths, each, copies=most))
     return found
-
-
-def _named(threads: int) -> str:
-    return f"cargosight, {threads} {'thread' if threads == 1 else 'threads'}"
 
 
 def _others(
@@ -219,7 +218,7 @@ def _shapes(model: ModelFile) -> tuple[tuple[int, int], ...]:
 def _made_anomalib(rivals: Rivals, paths: Sequence[Path], folder: Path) -> str:
     """Let a process of its own write a model with random weights."""
     settings = {"size": rivals.anomalib_size, "folder": str(folder)}
-    with Child(Contender(ANOMALIB, "make anomalib", paths[:1], settings, rivals.python)):
+    with Team(Contender(ANOMALIB, "make anomalib", paths[:1], settings, rivals.python)):
         pass
     return str(folder / "weights" / "torch" / "stfpm.pt")
 
@@ -227,8 +226,8 @@ def _made_anomalib(rivals: Rivals, paths: Sequence[Path], folder: Path) -> str:
 def _starts(contender: Contender, count: int) -> list[float]:
     seconds = []
     for _ in range(count):
-        with Child(contender) as child:
-            seconds.append(child.seconds)
+        with Team(contender) as team:
+            seconds.append(team.seconds)
     return seconds
 
 
@@ -237,8 +236,8 @@ def _ratio(ours: Measured, other: Measured, seen: dict[str, list[Round]]) -> Rat
     return Ratio(
         ours.name,
         other.name,
-        Spread.of([theirs.wall / mine.wall for mine, theirs in pairs]),
-        Spread.of([mine.cpu / theirs.cpu for mine, theirs in pairs]),
+        Spread.of([mine.per_second / theirs.per_second for mine, theirs in pairs]),
+        Spread.of([mine.cpu_ms / theirs.cpu_ms for mine, theirs in pairs]),
         ours.peak_mb / other.peak_mb,
         ours.first_seconds.median / other.first_seconds.median,
     )

@@ -1,11 +1,10 @@
 """How the pipeline's speed grows with processes, and what it costs at other sizes of the scans."""
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from cargosight_inference.benchmark.children import Child, Contender
+from cargosight_inference.benchmark.children import Contender, Team
 from cargosight_inference.benchmark.images import make_images
 from cargosight_inference.benchmark.measures import Spread
 from cargosight_models.catalog import ModelFile
@@ -66,21 +65,13 @@ def _measured(model: ModelFile, paths: Sequence[Path], width: int, height: int, 
     settings = {"model": str(model.path.absolute()), "threads": 1}
     rates: dict[int, list[float]] = {workers: [] for workers in WORKERS}
     cpu: dict[int, list[float]] = {workers: [] for workers in WORKERS}
-    with ExitStack() as stack:
-        children = [
-            stack.enter_context(Child(Contender(f"worker {number}", "pipeline", paths, settings)))
-            for number in range(max(WORKERS))
-        ]
-        for child in children:
-            child.run()
+    with Team(Contender("a worker", "pipeline", paths, settings, copies=max(WORKERS))) as team:
+        team.run()
         for _ in range(rounds):
             for workers in WORKERS:
-                for child in children[:workers]:
-                    child.begin()
-                found = [child.finish() for child in children[:workers]]
-                done = workers * len(paths)
-                rates[workers].append(done / max(one.wall for one in found))
-                cpu[workers].append(sum(one.cpu for one in found) / done * 1e3)
+                found = team.run(workers)
+                rates[workers].append(found.per_second)
+                cpu[workers].append(found.cpu_ms)
     return [
         Scaling(
             width,

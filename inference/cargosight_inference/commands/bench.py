@@ -83,9 +83,10 @@ large-scan  a made cargo scan of 4,000 x 1,200 in 8-bit grey, and one of two ene
 service     only where it is named: `cargosight serve` in a process of its own, to which 50 made scans a minute are
             sent for --minutes, with ten consoles connected: what was lost, seconds from upload to event, and memory of
             service and workers together
-compare     only where it is named: bare `session.run`, the bare calls, this package, and, where they are installed,
-            {RIVAL} predict (on a network of about the same cost, and on this very network) and an inferencer of
-            anomalib, each in a process of its own, in turns: images a second, CPU-time, memory, cold start
+compare     only where it is named: bare `session.run`, the bare calls, this package (one thread, one for each core, a
+            process for each core) and, where they are installed, {RIVAL} predict (on a network of about the same cost,
+            and on this very network) and an inferencer of anomalib, each in a process of its own, in turns: images a
+            second, CPU-time, memory, cold start
 scaling     only where it is named: one and two processes, on scans of three sizes
 running     only where it is named: how many processes and threads are fastest with --provider and --precision, kept
             for later runs on this machine
