@@ -10,7 +10,9 @@ import pytest
 from cargosight_inference import cli
 from cargosight_inference.benchmark import compare
 from cargosight_inference.benchmark.children import Contender, Team, is_installed
-from cargosight_inference.benchmark.compare import Rivals, measure_compare
+from cargosight_inference.benchmark.compare import Compared, Measured, Rivals, measure_compare
+from cargosight_inference.benchmark.measures import Spread
+from cargosight_inference.benchmark.plot import draw
 from cargosight_inference.benchmark.scaling import measure_scaling
 from cargosight_inference.benchmark.wrapped import wrap_for_ultralytics
 from cargosight_models.catalog import find_model
@@ -195,3 +197,15 @@ def test_a_plot_without_anything_to_draw_is_refused(model, paths, tmp_path, caps
     asked = ["bench", str(paths[0]), "--model", str(model.path), "--only", "overhead"]
     assert cli.main([*asked, "--plot", str(tmp_path / "x.svg")]) == 2
     assert "--plot draws what" in capsys.readouterr().err
+
+
+def test_the_longest_figures_end_within_the_picture():
+    width = Spread.of([1018.1, 1121.8, 1124.6])
+    one = Measured("ultralytics, yolo11n at 640", width, width, 1373.0, width, {})
+    picture = ET.fromstring(draw(Compared(16, 3, (one,), (), ()), None, "a title"))
+    figures = [
+        one for one in picture.iter() if " to " in (one.text or "") and one.get("text-anchor") != "end"
+    ]
+    assert len(figures) >= 3
+    for figure in figures:  # 7.2 pixels a character, as a browser drew them
+        assert float(figure.get("x")) + 7.2 * len(figure.text) < float(picture.get("width"))

@@ -8,7 +8,7 @@ from cargosight_inference.benchmark.compare import Compared
 from cargosight_inference.benchmark.measures import Spread
 from cargosight_inference.benchmark.scaling import Scaling
 
-_WIDTH, _LABEL, _VALUE = 860, 260, 150
+_WIDTH, _LABEL, _VALUE = 900, 260, 190
 _BAR, _GAP, _HEAD, _FOOT = 18, 8, 44, 24
 _OURS, _OTHER, _SPREAD = "#1f6f8b", "#8a8f98", "#111827"
 
