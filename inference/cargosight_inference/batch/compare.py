@@ -34,7 +34,6 @@ LISTED = CHANGES[: CHANGES.index("same")]
 LEAST_SCORE = 0.005
 """Below this a score is the same: another precision moves it by thousandths."""
 _EXAMPLES = 40
-_MOST_THRESHOLDS = 3
 
 COMPARISON_SCHEMA = pa.schema(
     [
@@ -106,18 +105,15 @@ class Comparison:
 
     @property
     def settings(self) -> list[str]:
-        """What the runs were made with otherwise, a phrase each; many thresholds are one."""
-        phrases = self.before.what.differences(self.now.what)
-        thresholds = [phrase for phrase in phrases if phrase.startswith("thresholds.")]
-        if len(thresholds) <= _MOST_THRESHOLDS:
-            return list(phrases)
-        rest = [phrase for phrase in phrases if phrase not in thresholds]
-        return [*rest, f"thresholds of {len(thresholds)} classes"]
+        """What the runs were made with otherwise, a phrase each."""
+        return list(self.before.what.differences(self.now.what))
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON-ready values, without the examples."""
-        before = sum(count for (was, _), count in self.decisions.items() if was == "refer")
-        now = sum(count for (_, is_now), count in self.decisions.items() if is_now == "refer")
+        before, now = Counter[str](), Counter[str]()
+        for (was, is_now), count in self.decisions.items():
+            before[was] += count
+            now[is_now] += count
         return {
             "schema": SCHEMA,
             "fingerprint": self.now.fingerprint,
@@ -130,9 +126,14 @@ class Comparison:
                 {"former": was, "now": is_now, "inputs": count}
                 for (was, is_now), count in sorted(self.decisions.items())
             ],
-            "referred": {"former": rate(before, self.both), "now": rate(now, self.both)},
+            "alarm_rate": {"former": _alarm_rate(before), "now": _alarm_rate(now)},
             "score_moves": {str(tenths): self.score_moves[tenths] for tenths in sorted(self.score_moves)},
         }
+
+
+def _alarm_rate(decisions: Counter[str]) -> dict[str, Any]:
+    """Return the share of the scans that were read which were referred, as the summary does."""
+    return rate(decisions["refer"], decisions["refer"] + decisions["clear"])
 
 
 def compare_runs(manifest: Manifest, place: Place, former: Place) -> Comparison:

@@ -19,7 +19,7 @@ _SHOWN = 10
 
 def described(found: Comparison) -> str:
     """Return a comparison in lines for a person, the most telling inputs of each change among them."""
-    referred = found.to_dict()["referred"]
+    rates = found.to_dict()["alarm_rate"]
     lines = [f"beside {spelled_out(found.former_url)}: {found.both:,} inputs in both runs"]
     lines += [f"  {phrase}" for phrase in found.settings]
     for change, words in WORDS.items():
@@ -27,9 +27,11 @@ def described(found: Comparison) -> str:
     if found.other_content:
         lines.append(f"{found.other_content:>12,}  of these with other bytes than before")
     for name, told in (("former", "before"), ("now", "now")):
-        if referred[name]["rate"] is not None:
-            low, high = referred[name]["wilson95"]
-            lines.append(f"referred {told}: {referred[name]['rate']:.2%} [{low:.2%}, {high:.2%}]")
+        if rates[name]["rate"] is not None:
+            low, high = rates[name]["wilson95"]
+            lines.append(
+                f"referred {told}: {rates[name]['rate']:.2%} [{low:.2%}, {high:.2%}] of those that were read"
+            )
     for change in LISTED:
         examples = found.examples.get(change, [])[:_SHOWN]
         if examples:

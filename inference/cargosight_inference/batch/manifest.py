@@ -12,6 +12,7 @@ from cargosight_models.errors import UsageError
 SCHEMA = 1
 NAME = "manifest.json"
 _ABSENT = object()
+_MOST_THRESHOLDS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,14 +90,22 @@ class Fingerprint:
         return cls(**{**found, "pitch": None if pitch is None else (float(pitch[0]), float(pitch[1]))})
 
     def differences(self, other: "Fingerprint") -> tuple[str, ...]:
-        """Return what differs, a phrase each such as `precision (fp32 there, int8 now)`; `other` is now."""
+        """Return what differs, a phrase each such as `precision (fp32 there, int8 now)`; many thresholds are one.
+
+        Args:
+            other: that of now.
+        """
         before, after = _flat(self.to_dict()), _flat(other.to_dict())
-        told = []
+        told: list[str] = []
+        thresholds: list[str] = []
         for name in [*before, *(name for name in after if name not in before)]:
             there, now = before.get(name, _ABSENT), after.get(name, _ABSENT)
             if there != now:
-                told.append(f"{name} ({_said(there)} there, {_said(now)} now)")
-        return tuple(told)
+                phrases = thresholds if name.startswith("thresholds.") else told
+                phrases.append(f"{name} ({_said(there)} there, {_said(now)} now)")
+        if len(thresholds) > _MOST_THRESHOLDS:
+            thresholds = [f"thresholds of {len(thresholds)} classes"]
+        return (*told, *thresholds)
 
 
 @dataclass(frozen=True, kw_only=True)

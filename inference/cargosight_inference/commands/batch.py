@@ -192,7 +192,8 @@ def _run(
                 display.say("stopped before the run was planned; the same command plans it anew")
                 return None
             raise
-        display.say(f"{manifest.inputs:,} inputs in {manifest.shards:,} shards; parts go to {place.url}")
+        shards = "1 shard" if manifest.shards == 1 else f"{manifest.shards:,} shards"
+        display.say(f"{manifest.inputs:,} inputs in {shards}; parts go to {place.url}")
         if arguments.check_sources:
             display.say(str(compare_sources(sources, manifest, place)))
         elif manifest.sources != sources.words:

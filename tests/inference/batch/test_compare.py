@@ -2,14 +2,13 @@
 
 import json
 import re
-from dataclasses import replace
 
 import pytest
 
 pytest.importorskip("pyarrow", reason="pyarrow is not installed: no run is compared")
 import pyarrow.parquet as pq
 
-from cargosight_inference.batch import compare, joining
+from cargosight_inference.batch import joining
 from cargosight_inference.batch.compare import CHANGES, change_of, compare_runs
 from cargosight_inference.batch.compare_page import page, write_page
 from cargosight_inference.batch.compare_text import described
@@ -85,7 +84,8 @@ def test_what_changed_is_told(tmp_path, place, former, scoring):
     assert alarm["score_difference"] == pytest.approx(alarm["score"])
     told = json.loads(place.read(f"{found.name}/comparison.json"))
     assert told["changes"]["new_alarm"] == 1
-    assert told["referred"]["former"]["count"] == 8
+    rates = told["alarm_rate"]
+    assert [(rates[run]["count"], rates[run]["of"]) for run in ("former", "now")] == [(8, 23), (8, 22)]
     text = described(found)
     assert re.search(r"1  new alarms", text)
     assert f"clear -> refer {alarm['score']:.2f} (dark)  {paths[1]}" in text
@@ -135,20 +135,6 @@ def test_the_page_needs_nothing_beside_it(tmp_path, place, former, scoring):
     assert compare_runs(manifest, place, former).name == found.name
     assert page(found, place) == text
     assert not [file for file in place.folder.glob(".scratch/*/*") if file.name != "lock"]
-
-
-def test_many_thresholds_are_one_phrase(tmp_path, place, former, scoring, monkeypatch):
-    make_archive(tmp_path / "in", 2)
-    finished(former, replace(scoring, threshold=0.9), tmp_path / "in")
-    manifest = finished(place, scoring, tmp_path / "in")
-    few = compare_runs(manifest, place, former).settings
-    assert [phrase.split(" ")[0] for phrase in few] == [
-        "operating_point",
-        "thresholds.dark",
-        "thresholds.blue",
-    ]
-    monkeypatch.setattr(compare, "_MOST_THRESHOLDS", 1)
-    assert compare_runs(manifest, place, former).settings[1:] == ["thresholds of 2 classes"]
 
 
 def test_what_cannot_be_compared_is_told(tmp_path, place, former, scoring):

@@ -92,6 +92,18 @@ def test_another_runs_settings_are_named(tmp_path: Path) -> None:
     assert "anomaly" not in sentence
 
 
+def test_many_thresholds_are_one_phrase() -> None:
+    few = {"a": 0.1, "b": 0.1, "c": 0.1}
+    many = few | {"d": 0.1}
+    for thresholds, told in (
+        (few, [f"thresholds.{name} (0.1 there, 0.2 now)" for name in few]),
+        (many, ["thresholds of 4 classes"]),
+    ):
+        before = replace(WHAT, thresholds=thresholds)
+        now = replace(WHAT, thresholds=dict.fromkeys(thresholds, 0.2), precision="int8")
+        assert list(before.differences(now)) == ["precision (fp32 there, int8 now)", *told]
+
+
 @pytest.mark.parametrize(
     ("edit", "sentence"),
     [
