@@ -30,9 +30,7 @@ def test_two_workers_one_and_the_bare_calls_are_measured(tmp_path, monkeypatch):
 
 
 def test_a_run_whose_turn_it_is_not_stands_still(tmp_path):
-    words = batch_process.command(
-        make_archive(tmp_path, 2000), tmp_path / "out", model=str(TINY), threshold=0.3, workers=1
-    )
+    words = run_over(make_archive(tmp_path, 2000), tmp_path / "out")
     with batch_process.planned_turns(words, tmp_path / "out") as turns:
         group = psutil.Process(turns.process.pid)
         turns.take(0.5)
@@ -47,9 +45,7 @@ def test_a_run_whose_turn_it_is_not_stands_still(tmp_path):
 
 
 def test_a_run_that_cannot_be_planned_is_told(tmp_path):
-    words = batch_process.command(
-        tmp_path / "none.csv", tmp_path / "out", model=str(TINY), threshold=0.3, workers=1
-    )
+    words = run_over(tmp_path / "none.csv", tmp_path / "out")
     with (
         pytest.raises(UsageError, match=r"ended with exit code \d+: .*none\.csv"),
         batch_process.planned_turns(words, tmp_path / "out"),
