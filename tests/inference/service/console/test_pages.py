@@ -107,6 +107,13 @@ def test_a_scan_of_a_lane_that_was_removed_is_looked_at(opened: Opener, service:
     expect(page.locator(".scan-story")).to_contain_text("The lane old-1 is in the settings no more")
     expect(page.locator(".finding-name")).to_have_text("knife")
     expect(page.get_by_role("button", name="Clear it after all")).to_have_count(0)
+    expect(page.locator(".finding-verdicts")).to_have_count(0)
+    expect(page.locator(".findings-head .button")).to_be_hidden()
+    page.locator(".finding").click()
+    for key in "kbn":
+        page.keyboard.press(key)
+    expect(page.locator(".findings-head [aria-pressed=true]")).to_have_count(0)
+    assert not any(path.endswith("/marks") for path, _ in service.bodies)
     page.get_by_role("link", name="Report").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("MSKU 4802913")
     expect(page.locator("main")).to_contain_text("The lane old-1 is in the settings no more")

@@ -26,6 +26,12 @@ export class FindingsPanel {
       el('div', {class: 'findings-head'}, this.title, this.drawButton), this.list);
   }
 
+  /** From now on findings are shown, and nothing is said of them. */
+  onlyShow() {
+    Object.assign(this.told, {onVerdict: null, onDraw: null});
+    this.drawButton.hidden = true;
+  }
+
   /** @param {boolean} there whether there is a picture to draw in. */
   offerDrawing(there) {
     this.drawButton.setAttribute('aria-disabled', String(!there));

@@ -15,16 +15,20 @@ export function openScan(app, host, [id], signal) {
   const page = new ScanPage(app, host, Number(id));
   const {deciding, findings} = page;
   const verdict = (word) => () => {
-    if (findings.selected !== null) deciding.mark(findings.selected, word);
+    if (page.decides && findings.selected !== null) deciding.mark(findings.selected, word);
   };
-  if (page.decides) app.keys.bind({k: verdict('confirmed'), n: verdict('rejected'), b: () => deciding.draw()}, signal);
+  const draw = () => {
+    if (page.decides) deciding.draw();
+  };
+  if (may(app.me, 'decide')) app.keys.bind({k: verdict('confirmed'), n: verdict('rejected'), b: draw}, signal);
   page.start(signal);
   return () => page.stop();
 }
 
 class ScanPage {
   constructor(app, host, id) {
-    Object.assign(this, {app, id, lane: null, mode: 'review', decides: may(app.me, 'decide')});
+    Object.assign(this, {app, id, lane: null, mode: 'review'});
+    const says = may(app.me, 'decide');
     const {t} = app;
     this.deciding = new Deciding(app, this);
     this.view = new ScanView(app, {
@@ -38,8 +42,8 @@ class ScanPage {
     this.head = new ScanHead(app);
     this.findings = new FindingsPanel(app, {
       onSelect: (index) => this.view.viewer.overlay.select(index),
-      onVerdict: this.decides ? (index, word) => this.deciding.mark(index, word) : null,
-      onDraw: this.decides ? () => this.deciding.draw() : null,
+      onVerdict: says ? (index, word) => this.deciding.mark(index, word) : null,
+      onDraw: says ? () => this.deciding.draw() : null,
     });
     this.story = el('section', {class: 'scan-story', aria: {label: t('report.decisions')}});
     this.actions = el('div', {class: 'scan-actions'});
@@ -48,10 +52,16 @@ class ScanPage {
       el('aside', {class: 'side', aria: {label: t('lane.side')}}, this.head.element, this.findings.element, this.view.overlayPanel.element, this.story, this.actions));
   }
 
+  /** Whether this person may say something of the findings now. */
+  get decides() {
+    return may(this.app.me, 'decide') && this.lane !== null && !this.lane.removed;
+  }
+
   async start(signal) {
     try {
       const scan = await this.app.api.get(`/scans/${this.id}`, {}, signal);
       this.lane = await laneOf(this.app, scan, signal);
+      if (this.lane.removed) this.findings.onlyShow();
       if (!signal.aborted) this.view.open(scan);
     } catch (error) {
       if (!signal.aborted) this.view.close(el('p', {class: 'stage-title', text: error.message || this.app.t('notice.no_answer')}));
