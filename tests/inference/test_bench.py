@@ -68,6 +68,7 @@ def test_the_projection_is_measured(model, tmp_path, capsys):
     assert "CPU-ms for 256 x 256 pixels, 2 energies" in capsys.readouterr().out
 
 
+@pytest.mark.acceptance
 def test_a_large_scan_is_measured_of_a_model_that_reads_cargo_in_tiles(model, tmp_path, capsys):
     tiled = InputContract(shapes=((512, 1024),), colour="radiograph", resize="tiles", overlap=128)
     contract = blob_contract(subject="cargo", kinds=("transmission", "display_grey"), input=tiled)

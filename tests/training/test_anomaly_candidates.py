@@ -301,6 +301,7 @@ def test_a_sum_weighs_its_parts_by_their_normal_cargo():
 # The whole.
 
 
+@pytest.mark.acceptance
 def test_the_comparison_scores_all_candidates_and_goes_on_from_what_it_kept(
     weights, held, tmp_path, monkeypatch
 ):

@@ -10,6 +10,8 @@ import pytest
 
 from cargosight_training.simulation.cargo import ContainerSettings, simulate_container
 
+pytestmark = pytest.mark.acceptance
+
 Counts = np.ndarray
 EDGES = (-1.0, 0.1, 0.3, 0.7, 1.2, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 9.0, 12.0)
 AIR = (52_557, 57_995, 52_104, 57_901, 58_582)

@@ -37,6 +37,7 @@ def test_headings_that_look_different_are_told_apart():
     assert "by chance 33.3%" in sentences("made", found)
 
 
+@pytest.mark.acceptance
 def test_headings_that_look_alike_are_at_chance_also_with_near_duplicates():
     """Twins of a scan, which share its heading, lie at no distance: they must not answer for it."""
     for twins in (False, True):

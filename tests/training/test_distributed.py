@@ -17,6 +17,8 @@ from cargosight_training.trainer.journal import read_rows
 from tests.made import two_processes
 from tests.made.runs import make_run
 
+pytestmark = pytest.mark.acceptance
+
 SETTINGS = [
     "optimiser.batch=4",
     "optimiser.warm_up=0",

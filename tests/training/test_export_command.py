@@ -225,6 +225,7 @@ def save(path: Path, detector: Detector, taught: tuple[DataTerms, ...] = ()) -> 
     return path
 
 
+@pytest.mark.acceptance
 def test_of_several_weights_the_mean_is_exported_and_saved(weights: Path, run: Run, tmp_path: Path) -> None:
     """What is saved is what was exported, and can be trained on from."""
     other = save(tmp_path / "other.pt", lively_detector(seed=1), (DataTerms("elsewhere", 3, "theirs"),))

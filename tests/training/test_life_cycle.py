@@ -12,6 +12,8 @@ from cargosight_inference.cli import main
 from cargosight_models.contract import file_fingerprint
 from tests.made.datasets import MadeSource, make_dataset
 
+pytestmark = pytest.mark.acceptance
+
 CONFIG = """
 name: made
 out: {folder}/run

@@ -85,6 +85,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("data")
 
 
+@pytest.mark.acceptance
 def test_killed_at_any_write_the_resumed_run_is_the_uninterrupted_one(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,6 +131,7 @@ def test_killed_at_any_write_the_resumed_run_is_the_uninterrupted_one(
         assert_equal(expected, state(data / out), out)
 
 
+@pytest.mark.acceptance
 def test_a_killed_process_goes_on(data: Path) -> None:
     """At once, while its loader processes may still be there."""
     path, config = make_run(data, [*SETTINGS, f"out={data / 'shot'}", "log.evaluate_every=0"])

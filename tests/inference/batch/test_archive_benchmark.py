@@ -8,6 +8,8 @@ from cargosight_inference import Inspector
 from cargosight_inference.benchmark.archive import TINY, make_archive, measure_archive
 from tests.acceptance.processes import HAS_PROC
 
+pytestmark = pytest.mark.acceptance
+
 
 @pytest.mark.skipif(not HAS_PROC, reason="memory is read from /proc")
 def test_an_archive_is_killed_and_resumed(tmp_path):

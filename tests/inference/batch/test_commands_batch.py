@@ -134,6 +134,7 @@ def test_stopped_by_a_signal_and_resumed(tmp_path, model, number, code):
     check_whole(out, 40)
 
 
+@pytest.mark.acceptance
 def test_killed_at_random_points(tmp_path, model):
     """The run with its workers, some of them, or the run alone: every input is there once in the end."""
     make_archive(tmp_path / "in", 60, dict.fromkeys(range(0, 60, 2), "slow") | {31: "kills"})

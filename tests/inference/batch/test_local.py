@@ -269,6 +269,7 @@ def test_progress_has_a_rate_and_a_time(tmp_path, place, scoring):
     assert known[-1] < known[0]
 
 
+@pytest.mark.acceptance
 @pytest.mark.skipif(sys.platform != "linux", reason="resident memory settles differently elsewhere")
 def test_memory_stays(tmp_path, place, scoring):
     """What a third of the inputs took in worker and run, all of them take; the allocator may round."""

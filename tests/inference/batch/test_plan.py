@@ -155,6 +155,7 @@ def test_a_plan_that_is_killed_is_made_whole_by_the_next_run(tmp_path: Path, poi
     assert not (tmp_path / "out" / ".scratch").exists()
 
 
+@pytest.mark.acceptance
 def test_several_kills_with_other_inputs_each_time_leave_one_plan(place: Place) -> None:
     _plan_killed(place, "after", 3, "former")
     _plan_killed(place, "after", 10, "other")

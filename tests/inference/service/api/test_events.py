@@ -264,6 +264,7 @@ def test_a_client_that_goes_away_is_forgotten(desk: MadeDesk) -> None:
         until(lambda: not desk.bus._subscribers)
 
 
+@pytest.mark.acceptance
 def test_ten_consoles_miss_nothing(desk: MadeDesk) -> None:
     headers = sign_in(desk, "olga")
     with serving(desk) as (port, _):

@@ -18,6 +18,8 @@ from cargosight_inference.service.settings import LaneSettings, ServiceSettings
 from tests.made.service import PASSWORD, serving
 from tests.made.waiting import until
 
+pytestmark = pytest.mark.acceptance
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
