@@ -154,6 +154,13 @@ def test_an_interpreter_that_is_none(paths):
         Team(Contender("lost", "pipeline", paths, {}, "/nowhere/python"))
 
 
+def test_what_is_no_interpreter_is_told():
+    with pytest.raises(UsageError, match="does not run Python code"):
+        is_installed("ultralytics", "/bin/false")
+    with pytest.raises(UsageError, match="does not run Python code"):
+        is_installed("ultralytics", "/bin/true")
+
+
 def test_scaling_over_processes_and_sizes(model, tmp_path):
     rows = measure_scaling(model, tmp_path, rounds=2, count=2, sizes=((60, 40), (400, 300)))
     assert [(row.width, row.height, row.workers) for row in rows] == [
@@ -197,6 +204,14 @@ def test_a_plot_without_anything_to_draw_is_refused(model, paths, tmp_path, caps
     asked = ["bench", str(paths[0]), "--model", str(model.path), "--only", "overhead"]
     assert cli.main([*asked, "--plot", str(tmp_path / "x.svg")]) == 2
     assert "--plot draws what" in capsys.readouterr().err
+
+
+def test_a_plot_that_cannot_be_written_is_refused_before_anything_is_measured(paths, model, tmp_path, capsys):
+    asked = ["bench", str(paths[0]), "--model", str(model.path), "--only", "scaling"]
+    assert cli.main([*asked, "--plot", str(tmp_path / "none" / "x.svg")]) == 2
+    told = capsys.readouterr()
+    assert f"there is no folder {tmp_path / 'none'} for x.svg" in told.err
+    assert not told.out
 
 
 def test_the_longest_figures_end_within_the_picture():

@@ -17,7 +17,7 @@ from cargosight_inference.benchmark.contender import MARK
 from cargosight_models.errors import UsageError
 
 _PROGRAM = Path(__file__).with_name("contender.py")
-_INSTALLED = "import sys; from importlib.util import find_spec; sys.exit(find_spec(sys.argv[1]) is None)"
+_INSTALLED = "import sys; from importlib.util import find_spec; print(find_spec(sys.argv[1]) is not None)"
 
 
 @dataclass(frozen=True)
@@ -231,12 +231,19 @@ def is_installed(package: str, python: str) -> bool:
     """Return whether an interpreter finds a package.
 
     Raises:
-        UsageError: there is no such interpreter.
+        UsageError: there is no such interpreter, or it is none.
     """
     try:
-        done = subprocess.run([python, "-c", _INSTALLED, package], capture_output=True, check=False)
+        done = subprocess.run(
+            [python, "-c", _INSTALLED, package], capture_output=True, text=True, check=False
+        )
     except OSError as error:
         raise UsageError(
             f"the interpreter {python} cannot be started: {error.strerror}; give the path of a Python"
         ) from error
-    return done.returncode == 0
+    found = done.stdout.strip()
+    if done.returncode != 0 or found not in ("True", "False"):
+        raise UsageError(
+            f"{python} does not run Python code (exit code {done.returncode}); give the path of a Python"
+        )
+    return found == "True"

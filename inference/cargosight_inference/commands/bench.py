@@ -185,6 +185,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(
             "--plot draws what --only compare and --only scaling measure; name one of them, or leave it out"
         )
+    if arguments.plot is not None and not arguments.plot.parent.is_dir():
+        raise UsageError(
+            f"there is no folder {arguments.plot.parent} for {arguments.plot.name}; make it first"
+        )
     if not 0.0 < arguments.minutes <= _MOST_MINUTES:
         raise UsageError(
             f"--minutes is {arguments.minutes:g}; expected more than 0 and at most {_MOST_MINUTES:g}"
