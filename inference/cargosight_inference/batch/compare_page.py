@@ -13,7 +13,7 @@ from cargosight_inference.batch.compare import LISTED, Comparison, Example
 from cargosight_inference.batch.compare_text import WORDS, caption
 from cargosight_inference.batch.fetching import ready_inputs
 from cargosight_inference.batch.places import BatchError, Place
-from cargosight_inference.batch.plan import Planned
+from cargosight_inference.batch.plan import Planned, read_shard
 from cargosight_inference.batch.sources import Item
 from cargosight_inference.overlay import Picture, display_pixels
 from cargosight_inference.scans.readers import ReadOptions, read_scan
@@ -116,6 +116,11 @@ def _gallery(change: str, found: Comparison, place: Place) -> Iterator[str]:
 
 def _thumbnail(example: Example, found: Comparison, place: Place) -> str:
     """Return the picture of a scan with the findings of both runs, or a box that says why there is none."""
+    for row in (example.pair.now, example.pair.before):
+        if (
+            row is not None and row["fault"] == "worker"
+        ):  # it would end this process, which no other one watches
+            return _nothing(row["error"] or "", "no picture: it ended its worker")
     what = found.now.what
     options = ReadOptions(
         subject=cast(Subject, what.subject),
@@ -123,9 +128,8 @@ def _thumbnail(example: Example, found: Comparison, place: Place) -> str:
         air_level=what.air_level,
         polarity=cast(Polarity | None, what.polarity),
     )
-    planned = Planned(0, Item(example.row["path"]))
     try:
-        with closing(ready_inputs([planned], place.scratch, what.max_pixels)) as stream:
+        with closing(ready_inputs([_input(example, found, place)], place.scratch, what.max_pixels)) as stream:
             ready = next(stream)
             if ready.error is not None:
                 return _nothing(ready.error)
@@ -141,8 +145,23 @@ def _thumbnail(example: Example, found: Comparison, place: Place) -> str:
     return f'<img alt="{alt}" src="data:image/jpeg;base64,{encoded}">'
 
 
-def _nothing(sentence: str) -> str:
-    return f'<div class="none" title="{escape(spelled_out(sentence), quote=True)}">no picture</div>'
+def _input(example: Example, found: Comparison, place: Place) -> Planned:
+    r"""Return what to read for a row of the new run.
+
+    The row tells bytes that are no UTF-8 as `\xe9`, which may as well be what a file is called; the plan knows.
+
+    Raises:
+        BatchError: the plan cannot be read.
+    """
+    row = example.row
+    if row["number"] is None or "\\x" not in row["path"]:
+        return Planned(0, Item(row["path"]))
+    shard, position = divmod(int(row["number"]), found.now.shard_size)
+    return read_shard(found.now, place, shard)[position]
+
+
+def _nothing(sentence: str, told: str = "no picture") -> str:
+    return f'<div class="none" title="{escape(spelled_out(sentence), quote=True)}">{escape(told)}</div>'
 
 
 def _drawn(picture: Picture, example: Example) -> bytes:

@@ -28,6 +28,7 @@ _MOST_MODEL_FAULTS = 16
 """With none that went well: then the model is to blame, and not a scan."""
 _PNG_EFFORT = 1
 _LONGEST_NAME = 100
+"""In bytes of UTF-8, as file systems count; most of them take 255 with what is put around it."""
 
 
 class Stopped(BatchError):  # noqa: N818 - what happened, not what was wrong
@@ -187,7 +188,8 @@ class _Scorer:
         except ScanError:
             return None  # the inspection stands, with or without a picture
         name = self._name(planned.number, planned.item.path)
-        self._place.publish(name, _drawn(draw_overlay(whole, inspection)))
+        # A run that was killed may have left a picture there, of a file that is another one by now.
+        self._place.publish_again(name, _drawn(draw_overlay(whole, inspection)))
         return name
 
     def _declared(self, planned: Planned) -> str | None:
@@ -204,8 +206,11 @@ class _Scorer:
             ) from error
 
     def _name(self, number: int, path: str) -> str:
-        stem = PurePosixPath(shown(path).replace("\\", "_")).stem.lstrip(".")[:_LONGEST_NAME]
-        return f"overlays/{self._shard:06d}/{number:06d}-{stem or 'scan'}.png"
+        stem = PurePosixPath(shown(path).replace("\\", "_")).stem.lstrip(".")
+        cut = stem.encode()[:_LONGEST_NAME].decode(
+            "utf-8", "ignore"
+        )  # without the character that was cut through
+        return f"overlays/{self._shard:06d}/{number:06d}-{cut or 'scan'}.png"
 
 
 def _drawn(picture: Picture) -> bytes:

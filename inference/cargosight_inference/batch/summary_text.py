@@ -68,12 +68,21 @@ def _drift(drift: dict[str, Any] | None) -> list[str]:
 
 
 def _days(days: dict[str, Any]) -> list[str]:
-    rows = days["rows"]
-    if not rows:
-        return []
+    rows, is_of_files = days["rows"], days["by"] == "file time"
+    without = f"{days['undated']:,} inputs have no day"
+    if not rows and is_of_files:
+        why = "there is no column day or date, and no time of a local file is known"
+        return ["", f"No alarm rate by day: {why}."] if days["undated"] else []
+    lines = ["", f"## Alarm rate by day ({_cell(days['by'])})", *(_table_of_days(rows) if rows else ())]
+    if days["undated"] and is_of_files:
+        lines += ["", f"{without}: no time of a local file is known of them."]
+    elif days["undated"]:
+        lines += ["", f"{without} that can be read in the {_cell(days['by'])}; expected YYYY-MM-DD."]
+    return lines
+
+
+def _table_of_days(rows: list[dict[str, Any]]) -> list[str]:
     lines = [
-        "",
-        f"## Alarm rate by day ({days['by']})",
         "",
         "| day | inputs | unreadable | referred | rate |",
         "|---|---:|---:|---:|---:|",
@@ -84,8 +93,6 @@ def _days(days: dict[str, Any]) -> list[str]:
     ]
     if len(rows) > _MOST_DAYS:
         lines += ["", f"These are the last {_MOST_DAYS} of {len(rows):,} days; summary.json has all."]
-    if days["undated"]:
-        lines += ["", f"{days['undated']:,} inputs have no day."]
     return lines
 
 

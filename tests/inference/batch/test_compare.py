@@ -1,6 +1,7 @@
 """Two runs compared: what is joined, what changed, and the page."""
 
 import json
+import os
 import re
 
 import pytest
@@ -8,11 +9,13 @@ import pytest
 pytest.importorskip("pyarrow", reason="pyarrow is not installed: no run is compared")
 import pyarrow.parquet as pq
 
-from cargosight_inference.batch import joining
+from cargosight_inference.batch import compare_page, joining
 from cargosight_inference.batch.compare import CHANGES, change_of, compare_runs
 from cargosight_inference.batch.compare_page import page, write_page
 from cargosight_inference.batch.compare_text import described
 from cargosight_inference.batch.places import BatchError, open_place
+from cargosight_inference.batch.plan import read_shard
+from cargosight_inference.batch.rows import fault_row, join_parts
 from cargosight_models.errors import UsageError
 from tests.made.batches import made_run, make_archive, planned
 from tests.made.models import DARK, write_blobs
@@ -28,6 +31,16 @@ def finished(place, scoring, *sources, shard_size=10):
     manifest = planned(place, scoring, sources, shard_size=shard_size)
     made_run(place, manifest, scoring)
     return manifest
+
+
+def end_worker(place, manifest, number):
+    """Give an input of a finished run of one shard the row of one that ended its worker."""
+    part = place.folder / manifest.part_name(0)
+    rows = pq.read_table(part).to_pylist()
+    planned_input = read_shard(manifest, place, 0)[number]
+    rows[number] = fault_row(planned_input, manifest.what, "its worker ended by SIGKILL", "worker")
+    part.unlink()
+    join_parts(part, rows)
 
 
 def row(decision, score=None, labels=()):
@@ -135,6 +148,41 @@ def test_the_page_needs_nothing_beside_it(tmp_path, place, former, scoring):
     assert compare_runs(manifest, place, former).name == found.name
     assert page(found, place) == text
     assert not [file for file in place.folder.glob(".scratch/*/*") if file.name != "lock"]
+
+
+def test_what_ended_its_worker_is_not_read_for_a_picture(tmp_path, place, former, scoring, monkeypatch):
+    paths = make_archive(tmp_path / "in", 5)
+    before = finished(former, scoring, tmp_path / "in")
+    write_blobs(paths[2], (64, 32, DARK))
+    manifest = finished(place, scoring, tmp_path / "in")
+    end_worker(place, manifest, 1)
+    end_worker(former, before, 4)
+    read, real = [], compare_page.read_scan
+    monkeypatch.setattr(
+        compare_page, "read_scan", lambda file, options: read.append(file) or real(file, options)
+    )
+    found = compare_runs(manifest, place, former)
+    assert (found.changes["now_unreadable"], found.changes["now_readable"]) == (1, 1)
+    text = page(found, place)
+    assert read == [str(paths[2])]
+    assert text.count("no picture: it ended its worker") == 2
+    assert text.count("its worker ended by SIGKILL") == 2
+
+
+def test_a_name_that_is_no_utf8_has_its_picture(tmp_path, place, former, scoring):
+    folder = tmp_path / "in"
+    write_blobs(folder / "a.png").rename(folder / os.fsdecode(b"caf\xe9.png"))
+    write_blobs(folder / r"caf\xe9.png")  # another one, of which the row tells the same path
+    write_blobs(folder / r"tea\xe9.png")
+    finished(former, scoring, folder)
+    for path in folder.iterdir():
+        blobs = [(64, 32, DARK)] if path.name.startswith("caf") else [(64, 32, DARK), (8, 8, DARK)]
+        write_blobs(folder / "b.png", *blobs).rename(path)
+    manifest = finished(place, scoring, folder)
+    (folder / r"caf\xe9.png").unlink()
+    text = page(compare_runs(manifest, place, former), place)
+    assert text.count("<img ") == 2
+    assert text.count('class="none"') == 1
 
 
 def test_what_cannot_be_compared_is_told(tmp_path, place, former, scoring):

@@ -1,5 +1,6 @@
 """One shard: a row for each input, whatever it is and wherever it lies."""
 
+import os
 import time
 from threading import Event
 from uuid import uuid4
@@ -61,6 +62,37 @@ def test_referred_scans_alone_are_drawn(tmp_path, place, scoring, inspector):
     assert cv2.imread(str(place.folder / drawn[0])) is not None
     again = rows_in(score_shard(manifest, 0, place, inspector, overlays=True))  # after a kill
     assert [row["overlay"] for row in again] == drawn
+
+
+def test_a_long_name_is_cut_by_its_bytes(tmp_path, place, scoring, inspector):
+    cut = {
+        "漢" * 83: "漢" * 33,  # 253 bytes with the ending, of which a name may have 255
+        "a" + "é" * 100: "a" + "é" * 49,
+        os.fsdecode(b"\xe9" * 200): "_xe9" * 25,
+    }
+    for stem in cut:
+        write_blobs(tmp_path / "a.png", (64, 32, DARK)).rename(tmp_path / f"{stem}.png")
+    manifest = planned(place, scoring, [tmp_path / f"{stem}.png" for stem in cut])
+    rows = rows_in(score_shard(manifest, 0, place, inspector, overlays=True))
+    assert [row["overlay"] for row in rows] == [
+        f"overlays/000000/{number:06d}-{drawn}.png" for number, drawn in enumerate(cut.values())
+    ]
+    assert all(place.exists(row["overlay"]) for row in rows)
+
+
+def test_a_picture_is_of_the_file_that_its_row_is_about(tmp_path, place, scoring, inspector):
+    (path,) = make_archive(tmp_path / "in", 1)
+    manifest = planned(place, scoring, [tmp_path / "in"])
+    (row,) = rows_in(score_shard(manifest, 0, place, inspector, overlays=True))  # and then it was killed
+    former = place.read(row["overlay"])
+    write_blobs(path, (16, 8, DARK))
+    (again,) = rows_in(score_shard(manifest, 0, place, inspector, overlays=True))
+    assert (again["changed"], again["overlay"]) == (True, row["overlay"])
+    drawn = place.read(again["overlay"])
+    assert drawn != former
+    place.delete(row["overlay"])
+    score_shard(manifest, 0, place, inspector, overlays=True)
+    assert place.read(row["overlay"]) == drawn
 
 
 def test_a_scan_that_went_before_it_is_drawn_keeps_its_row(tmp_path, place, scoring, inspector, monkeypatch):

@@ -11,6 +11,7 @@ pytest.importorskip("pyarrow", reason="pyarrow is not installed: no run is summa
 from cargosight_inference.batch import summary
 from cargosight_inference.batch.places import BatchError, open_place
 from cargosight_inference.batch.summary import Spread, rate, summary_of, write_summary
+from cargosight_inference.batch.summary_text import markdown
 from cargosight_models.errors import UsageError
 from cargosight_models.intervals import wilson
 from tests.made.batches import made_run, make_archive, planned
@@ -58,6 +59,48 @@ def test_days_of_a_table(tmp_path, place, scoring):
     assert found["by"] == "column day"
     assert [(row["day"], row["inputs"]) for row in found["rows"]] == [("2026-01-02", 2), ("2026-01-03", 1)]
     assert found["undated"] == 1
+
+
+def test_days_that_cannot_be_read_are_told(tmp_path, place, scoring):
+    paths = make_archive(tmp_path / "in", 3)
+    table = tmp_path / "scans.csv"
+    days = ["2026/01/02", "02.01.2026", ""]
+    table.write_text("path,day\n" + "".join(f"{path},{day}\n" for path, day in zip(paths, days, strict=True)))
+    manifest = planned(place, scoring, [table])
+    made_run(place, manifest, scoring)
+    found = write_summary(manifest, place)
+    assert (found["days"]["undated"], found["days"]["rows"]) == (3, [])
+    text = place.read("summary.md").decode()
+    assert (
+        "## Alarm rate by day (column day)\n\n3 inputs have no day that can be read in the column day; "
+        in text
+    )
+    assert "expected YYYY-MM-DD." in text
+    assert "| day |" not in text
+    # Beside days that can be read, the same is told below them.
+    text = markdown(found | {"days": found["days"] | {"undated": 2, "rows": [day_row("2026-01-02")]}})
+    assert text.index("| 2026-01-02 | 1 |") < text.index("2 inputs have no day that can be read")
+
+
+def test_no_column_and_no_file_time_is_told_in_a_line(tmp_path, place, scoring):
+    make_archive(tmp_path / "in", 1)
+    manifest = planned(place, scoring, [tmp_path / "in"])
+    made_run(place, manifest, scoring)
+    found = summary_of(manifest, place)
+    assert "have no day" not in markdown(found)
+    days = {"by": "file time", "undated": 5, "rows": []}
+    text = markdown(found | {"days": days})
+    assert (
+        "\n\nNo alarm rate by day: there is no column day or date, and no time of a local file is known.\n"
+        in text
+    )
+    assert "##" not in text
+    text = markdown(found | {"days": days | {"rows": [day_row("2026-01-02")]}})
+    assert "\n\n5 inputs have no day: no time of a local file is known of them." in text
+
+
+def day_row(day):
+    return {"day": day, "inputs": 1, "unreadable": 0} | rate(0, 1)
 
 
 def test_drift_from_a_former_run(tmp_path, place, scoring):
