@@ -72,6 +72,14 @@ class Place(ABC):
         """
 
     @abstractmethod
+    def top(self) -> Iterator[str]:
+        """Yield what lies at the top level, hidden names left out: names, and folders with a slash behind them.
+
+        Raises:
+            BatchError: it cannot be listed.
+        """
+
+    @abstractmethod
     def publish(self, name: str, source: Path | bytes) -> bool:
         """Give bytes a name that has none yet; the first of several writers wins.
 
@@ -241,6 +249,14 @@ class LocalPlace(Place):
                             yield name
             except FileNotFoundError:  # nothing was published there yet, or it was removed just now
                 continue
+
+    def top(self) -> Iterator[str]:
+        """See `Place.top`."""
+        told = self._told("list names", but_absence=True)
+        with suppress(FileNotFoundError), told, os.scandir(self.folder) as entries:
+            for entry in entries:
+                if not entry.name.startswith("."):
+                    yield f"{entry.name}/" if entry.is_dir() else entry.name
 
     def publish(self, name: str, source: Path | bytes) -> bool:
         """See `Place.publish`."""

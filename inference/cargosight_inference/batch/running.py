@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +20,7 @@ from cargosight_inference.batch.scoring import Scoring
 
 SUCCESS = "_SUCCESS"
 PROGRESS = "progress/"
+_REPORT = re.compile(rf"{PROGRESS}[^/]+-[0-9]+-[0-9a-f]{{8}}\.json")
 _WRITE_SECONDS = 2.0
 _WINDOW_SECONDS = 60.0
 """Of the rate: short enough to follow a machine that gets busy, long enough to be steady."""
@@ -229,7 +231,8 @@ def _mark(manifest: Manifest, place: Place) -> None:
     place.publish(SUCCESS, json.dumps(marker, indent=2).encode() + b"\n")
     with suppress(BatchError):  # the run is complete, whatever killed processes have left
         for name in list(place.names(PROGRESS)):
-            place.delete(name)
+            if _REPORT.fullmatch(name):
+                place.delete(name)
 
 
 class _Report:
