@@ -136,7 +136,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("there is no --out; give the folder or s3://bucket/prefix that the run writes into")
     if arguments.json or arguments.watch is not None:
         raise UsageError("--json and --watch are of `cargosight batch status OUT`")
-    from cargosight_inference.batch.parts import open_run
+    from cargosight_inference.batch.parts import check_complete
     from cargosight_inference.batch.places import open_place
     from cargosight_inference.batch.stopping import listening
     from cargosight_inference.batch.summary import count_unreadable
@@ -144,7 +144,7 @@ def run(arguments: argparse.Namespace) -> int:
     for url in (arguments.former, arguments.compare):
         if url is not None:
             with open_place(url) as former:
-                open_run(former)  # told now, and not after a day
+                check_complete(former)  # told now, and not after a day
     scoring = _scoring(arguments)
     engine = _engine(arguments, scoring)
     with listening() as heard, open_place(arguments.out) as place:

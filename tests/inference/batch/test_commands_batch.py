@@ -215,6 +215,17 @@ def test_the_drift_from_a_former_run(tmp_path, model):
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.parametrize("option", ["--former", "--compare"])
+def test_a_former_run_that_is_not_complete_is_refused_at_once(tmp_path, model, option):
+    make_archive(tmp_path / "in", 2)
+    words = (tmp_path / "in", "--model", model, "--workers", 1)
+    assert run(*words, "--out", tmp_path / "old") == 0
+    (tmp_path / "old" / "_SUCCESS").unlink()
+    with pytest.raises(UsageError, match=r"not complete: there is no _SUCCESS.*goes on from there"):
+        run(*words, "--out", tmp_path / "new", option, tmp_path / "old")
+    assert not (tmp_path / "new").exists()
+
+
 def test_compared_with_a_former_run(tmp_path, model, capsys):
     make_archive(tmp_path / "in", 4)
     policy = tmp_path / "policy.yaml"
