@@ -211,13 +211,28 @@ class LocalPlace(Place):
         """Name the folder, which need not exist.
 
         Raises:
-            UsageError: a file has its name.
+            UsageError: a file has its name, or a symbolic link to nothing.
         """
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"the output {folder} is a file; expected a folder")
+        if folder.is_symlink() and not folder.exists():
+            raise UsageError(
+                f"the output {folder} is a symbolic link to {folder.readlink()}, which does not exist; make that "
+                "folder, or give another output"
+            )
         self.folder = folder.absolute()
         self.url = str(self.folder)
         self.scratch = Scratch(self.folder / _SCRATCH)
+
+    def check(self) -> None:
+        """See `Place.check`."""
+        try:
+            self._make(self.folder)
+        except OSError as error:
+            raise BatchError(
+                f"the output folder {self.url} cannot be made: {error.strerror or error}; give one that can"
+            ) from error
+        super().check()
 
     def read(self, name: str) -> bytes:
         """See `Place.read`."""
