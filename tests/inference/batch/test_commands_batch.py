@@ -49,6 +49,17 @@ def test_from_folder_to_parts(tmp_path, model, capsys):
     assert json.loads(capsys.readouterr().out)["state"] == "complete"
 
 
+def test_of_one_thing_no_more_is_told(tmp_path, model, capsys):
+    make_archive(tmp_path / "in", 1)
+    words = (tmp_path / "in", "--out", tmp_path / "out", "--model", model, "--workers", 1)
+    assert run(*words) == 0
+    told = capsys.readouterr().err
+    assert "1 input in 1 shard;" in told
+    assert "complete: 1 input in 1 part; 1 scan now: 1 refer;" in told
+    assert run(*words) == 0
+    assert "the run is complete already: 1 input in 1 part\n" in capsys.readouterr().err
+
+
 def test_an_unreadable_input_gives_its_exit_code(tmp_path, model):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "bag.jpg").write_bytes(b"nonsense")
