@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from cargosight_inference.batch.manifest import Manifest, read_manifest
 from cargosight_inference.batch.places import BatchError, NoSuchName, Place
 from cargosight_inference.batch.rows import SCHEMA, extra_names
+from cargosight_inference.batch.running import SUCCESS
 from cargosight_models.errors import UsageError
 
 _VERSION = b"cargosight.rows"
@@ -67,6 +68,21 @@ def open_run(place: Place) -> Manifest:
     if manifest is None:
         raise UsageError(f"there is no batch run in {place.url}; expected the output of one")
     return manifest
+
+
+def check_complete(place: Place) -> None:
+    """Make sure that a run can be compared with before another one is scored for it.
+
+    Raises:
+        UsageError: there is none, or it is not complete.
+        BatchError: it cannot be read.
+    """
+    open_run(place)
+    if not place.exists(SUCCESS):
+        raise UsageError(
+            f"the run in {place.url} is not complete: there is no {SUCCESS}; expected a former run that is. "
+            "The command that began it goes on from there"
+        )
 
 
 def day_column(manifest: Manifest) -> str | None:

@@ -72,6 +72,14 @@ class Place(ABC):
         """
 
     @abstractmethod
+    def top(self) -> Iterator[str]:
+        """Yield what lies at the top level, hidden names left out: names, and folders with a slash behind them.
+
+        Raises:
+            BatchError: it cannot be listed.
+        """
+
+    @abstractmethod
     def publish(self, name: str, source: Path | bytes) -> bool:
         """Give bytes a name that has none yet; the first of several writers wins.
 
@@ -203,13 +211,28 @@ class LocalPlace(Place):
         """Name the folder, which need not exist.
 
         Raises:
-            UsageError: a file has its name.
+            UsageError: a file has its name, or a symbolic link to nothing.
         """
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"the output {folder} is a file; expected a folder")
+        if folder.is_symlink() and not folder.exists():
+            raise UsageError(
+                f"the output {folder} is a symbolic link to {folder.readlink()}, which does not exist; make that "
+                "folder, or give another output"
+            )
         self.folder = folder.absolute()
         self.url = str(self.folder)
         self.scratch = Scratch(self.folder / _SCRATCH)
+
+    def check(self) -> None:
+        """See `Place.check`."""
+        try:
+            self._make(self.folder)
+        except OSError as error:
+            raise BatchError(
+                f"the output folder {self.url} cannot be made: {error.strerror or error}; give one that can"
+            ) from error
+        super().check()
 
     def read(self, name: str) -> bytes:
         """See `Place.read`."""
@@ -241,6 +264,14 @@ class LocalPlace(Place):
                             yield name
             except FileNotFoundError:  # nothing was published there yet, or it was removed just now
                 continue
+
+    def top(self) -> Iterator[str]:
+        """See `Place.top`."""
+        told = self._told("list names", but_absence=True)
+        with suppress(FileNotFoundError), told, os.scandir(self.folder) as entries:
+            for entry in entries:
+                if not entry.name.startswith("."):
+                    yield f"{entry.name}/" if entry.is_dir() else entry.name
 
     def publish(self, name: str, source: Path | bytes) -> bool:
         """See `Place.publish`."""

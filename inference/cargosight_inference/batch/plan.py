@@ -7,6 +7,7 @@ finds its own lists, and another plan never touches them. The manifest comes las
 import hashlib
 import io
 import json
+import re
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -34,6 +35,11 @@ _EXTRA = "extra:"
 _WRITERS = 8
 _WAITING = 4 * _WRITERS
 _PLAN_HEX = 16
+_LIST = re.compile(rf"plan-[0-9a-f]{{{_PLAN_HEX}}}/shard-[0-9]{{6,}}\.parquet")
+_OWN = re.compile(
+    rf"plan-[0-9a-f]{{{_PLAN_HEX}}}/|(parts|progress|overlays)/|probe-[0-9a-f]{{32}}|{re.escape(NAME)}"
+)
+"""What may lie in an output before it has a manifest: of a planning that was killed, or that is under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,8 @@ def plan(
         The manifest that is in the place now.
 
     Raises:
-        UsageError: the place holds a run with another fingerprint, there are no inputs, or the planning was stopped.
+        UsageError: the place holds a run with another fingerprint, or no run and what is of none; there are no inputs;
+            or the planning was stopped.
         BatchError: the place cannot be written, or a storage not be listed.
         MissingExtraError: the extra `batch` is not installed.
     """
@@ -83,6 +90,7 @@ def plan(
         raise UsageError(f"a shard of {shard_size} inputs is asked for; expected 1 or more")
     manifest = read_manifest(place)
     if manifest is None:
+        _check_own(place)
         place.check()
         manifest = _make(sources, place, what, shard_size, told)
     check_same(manifest, what, place)
@@ -209,10 +217,21 @@ def _publish_lists(manifest: Manifest, place: Place, prepared: Path, stop: Event
                 future.cancel()
 
 
+def _check_own(place: Place) -> None:
+    """Refuse a place without a run that holds what is of none: a run replaces its summary and removes old plans."""
+    foreign = next((name for name in place.top() if not _OWN.fullmatch(name)), None)
+    # Another planner may have been first just now, and its run be complete by now.
+    if foreign is not None and not place.exists(NAME):
+        raise UsageError(
+            f"{place.url} holds {shown(foreign)}, which is not of a batch run, and there is no {NAME}; expected an "
+            "empty folder or one that a run has written. Give this run an output of its own"
+        )
+
+
 def _remove_others(place: Place, plan_folder: str) -> None:
     """Remove the lists of plans that came to nothing; once there is a manifest, none of them can."""
     for name in place.names("plan-"):
-        if not name.startswith(f"{plan_folder}/"):
+        if _LIST.fullmatch(name) and not name.startswith(f"{plan_folder}/"):
             place.delete(name)
 
 

@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import socket
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from threading import Event, Thread
 from time import monotonic
 from typing import Any
 from uuid import uuid4
@@ -19,7 +21,10 @@ from cargosight_inference.batch.scoring import Scoring
 
 SUCCESS = "_SUCCESS"
 PROGRESS = "progress/"
+_REPORT = re.compile(rf"{PROGRESS}[^/]+-[0-9]+-[0-9a-f]{{8}}\.json")
 _WRITE_SECONDS = 2.0
+_KEEP_SECONDS = 15.0
+"""Between reports while the summary is made: well within the minute after which a process is taken for dead."""
 _WINDOW_SECONDS = 60.0
 """Of the rate: short enough to follow a machine that gets busy, long enough to be steady."""
 
@@ -106,7 +111,8 @@ def run_batch(
 ) -> Outcome:
     """Score the shards that have no part, and mark the run as successful once all have one.
 
-    It may be killed at any point and called again, and several may run at once.
+    It may be killed at any point and called again, and several may run at once. A complete run that has lost parts
+    since gets them, its summary and its marker again.
 
     Args:
         manifest: of the run, in the place.
@@ -122,25 +128,43 @@ def run_batch(
     Raises:
         BatchError: the engine cannot go on, or a storage fails. What is published stays.
     """
-    if place.exists(SUCCESS):
-        tally = Tally(manifest.inputs, manifest.shards, manifest.inputs, manifest.shards)
-        return Outcome(True, tally, was_complete=True)
+    say = notice or (lambda sentence: None)
+    was_complete = place.exists(SUCCESS)
     scoring_now = _Scoring(manifest, place)
-    job = Job(url=place.url, scoring=scoring, fingerprint=manifest.fingerprint, overlays=overlays)
-    scoring_now.score(engine, job, stop, told, notice)
     tally = scoring_now.tally
-    if tally.done_shards < manifest.shards:
-        if stop():
-            return Outcome(False, tally)
-        raise BatchError(
-            f"the engine ended with {tally.done_shards:,} of {manifest.shards:,} parts; run the same command again"
-        )
-    if not all(_finished_shards(manifest, place)):
-        raise BatchError(f"a part is gone from {place.url}; run the same command again")
-    if summarise is not None:
-        summarise(manifest, place)
-    _mark(manifest, place)
+    if overlays and tally.done_shards:
+        say(_undrawn(tally.done_shards))
+    if was_complete:
+        gone = manifest.shards - tally.done_shards
+        if not gone:
+            return Outcome(True, tally, was_complete=True)
+        parts = "1 part is" if gone == 1 else f"{gone:,} parts are"
+        say(f"the run was complete, and {parts} gone since; what is gone is scored again")
+        place.delete(SUCCESS)
+    job = Job(url=place.url, scoring=scoring, fingerprint=manifest.fingerprint, overlays=overlays)
+    with closing(_Report(place, engine.name)) as report:
+        scoring_now.score(engine, job, report, stop=stop, told=told, notice=say)
+        if tally.done_shards < manifest.shards:
+            if stop():
+                return Outcome(False, tally)
+            raise BatchError(
+                f"the engine ended with {tally.done_shards:,} of {manifest.shards:,} parts; run the same command again"
+            )
+        if not all(_finished_shards(manifest, place)):
+            raise BatchError(f"a part is gone from {place.url}; run the same command again")
+        with report.kept(tally):
+            if summarise is not None:
+                summarise(manifest, place)
+            _mark(manifest, place)
     return Outcome(True, tally)
+
+
+def _undrawn(parts: int) -> str:
+    there = "1 part that is" if parts == 1 else f"{parts:,} parts that are"
+    return (
+        f"--overlays: the scans in the {there} there already are not drawn now; where those were scored without it, "
+        "give the run an output of its own for pictures of all"
+    )
 
 
 class _Scoring:
@@ -148,7 +172,7 @@ class _Scoring:
 
     def __init__(self, manifest: Manifest, place: Place) -> None:
         self.tally = Tally(manifest.inputs, manifest.shards)
-        self._manifest, self._place = manifest, place
+        self._manifest = manifest
         self._finished = _finished_shards(manifest, place)
         for shard in range(manifest.shards):
             if self._finished[shard]:
@@ -158,20 +182,21 @@ class _Scoring:
         self,
         engine: Engine,
         job: Job,
+        report: "_Report",
+        *,
         stop: Callable[[], bool],
         told: Callable[[Tally], None] | None,
-        notice: Callable[[str], None] | None,
+        notice: Callable[[str], None],
     ) -> None:
         """Have the shards scored that have no part."""
         missing = (shard for shard in range(self._manifest.shards) if not self._finished[shard])
-        report, tally = _Report(self._place, engine.name), self.tally
+        tally = self.tally
         tally.look()
         try:
             with closing(engine.score(job, missing, stop)) as events:
                 for event in events:
                     if isinstance(event, Notice):
-                        if notice is not None:
-                            notice(event.sentence)
+                        notice(event.sentence)
                         continue
                     self._take(event)
                     tally.look()
@@ -179,9 +204,8 @@ class _Scoring:
                     if told is not None:
                         told(tally)
         finally:
-            tally.open_inputs = 0
+            tally.open_inputs, tally.workers = 0, ()
             tally.look()
-            report.close()
 
     def _take(self, event: Beat | ShardDone) -> None:
         tally = self.tally
@@ -229,7 +253,8 @@ def _mark(manifest: Manifest, place: Place) -> None:
     place.publish(SUCCESS, json.dumps(marker, indent=2).encode() + b"\n")
     with suppress(BatchError):  # the run is complete, whatever killed processes have left
         for name in list(place.names(PROGRESS)):
-            place.delete(name)
+            if _REPORT.fullmatch(name):
+                place.delete(name)
 
 
 class _Report:
@@ -250,6 +275,28 @@ class _Report:
         if self._written is not None and now - self._written < _WRITE_SECONDS:
             return
         self._written = now
+        self._write(tally)
+
+    @contextmanager
+    def kept(self, tally: Tally) -> Iterator[None]:
+        """Write where the run stands now and again while the block runs: it has no events, and may take long."""
+        ended = Event()
+
+        def keep() -> None:
+            while not ended.wait(_KEEP_SECONDS):
+                self._write(tally)
+
+        self._written = monotonic()
+        self._write(tally)
+        keeper = Thread(target=keep, name="cargosight-report", daemon=True)
+        keeper.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            keeper.join()
+
+    def _write(self, tally: Tally) -> None:
         content = self._base | {
             "at": _now(),
             "open_inputs": tally.open_inputs,

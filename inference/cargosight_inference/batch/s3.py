@@ -74,6 +74,25 @@ class S3Place(Place):
         for found in list_objects(self.bucket, root + prefix):
             yield found.key.removeprefix(root)
 
+    def top(self) -> Iterator[str]:
+        """See `Place.top`."""
+        root = f"{self.prefix}/" if self.prefix else ""
+        pages = self._client.get_paginator("list_objects_v2")
+        found = iter(pages.paginate(Bucket=self.bucket, Prefix=root, Delimiter="/"))
+        while True:
+            with _told(f"list {self.url}"):
+                page = next(found, None)
+            if page is None:
+                return
+            keys = [one["Prefix"] for one in page.get("CommonPrefixes", ())]
+            keys += [one["Key"] for one in page.get("Contents", ())]
+            # Consoles of S3 mark a folder by an object that is called as the prefix itself.
+            yield from (
+                key.removeprefix(root)
+                for key in keys
+                if not key.removeprefix(root).startswith(".") and key != root
+            )
+
     def publish(self, name: str, source: Path | bytes) -> bool:
         """See `Place.publish`."""
         writer = uuid4().hex

@@ -1,5 +1,6 @@
 """A folder for temporary files that is removed in the end, by the next process where its own was killed."""
 
+import errno
 import os
 import shutil
 import sys
@@ -18,6 +19,8 @@ if sys.platform != "win32":
 
 _LOCK = "lock"
 _PRIVATE = 0o700
+_TRIES = 100
+"""Of a claim: others may remove the shared folder at that moment, but a file system may also know no way to make it."""
 _OLD_S = 600.0
 """Far longer than a process takes from making its folder to the lock in it."""
 
@@ -55,9 +58,12 @@ class Scratch:
             if self._own is not None and self._process == os.getpid():
                 return self._own
             self._sweep()
-            while (own := self._claim()) is None:
-                pass
-            return own
+            for _ in range(_TRIES):
+                if (own := self._claim()) is not None:
+                    return own
+            raise FileNotFoundError(
+                errno.ENOENT, f"the folder {self._shared} cannot be made, or is removed again and again"
+            )
 
     def path(self, suffix: str = "") -> Path:
         """Return a path in the folder that nothing has yet."""

@@ -136,7 +136,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("there is no --out; give the folder or s3://bucket/prefix that the run writes into")
     if arguments.json or arguments.watch is not None:
         raise UsageError("--json and --watch are of `cargosight batch status OUT`")
-    from cargosight_inference.batch.parts import open_run
+    from cargosight_inference.batch.parts import check_complete
     from cargosight_inference.batch.places import open_place
     from cargosight_inference.batch.stopping import listening
     from cargosight_inference.batch.summary import count_unreadable
@@ -144,7 +144,7 @@ def run(arguments: argparse.Namespace) -> int:
     for url in (arguments.former, arguments.compare):
         if url is not None:
             with open_place(url) as former:
-                open_run(former)  # told now, and not after a day
+                check_complete(former)  # told now, and not after a day
     scoring = _scoring(arguments)
     engine = _engine(arguments, scoring)
     with listening() as heard, open_place(arguments.out) as place:
@@ -192,8 +192,8 @@ def _run(
                 display.say("stopped before the run was planned; the same command plans it anew")
                 return None
             raise
-        shards = "1 shard" if manifest.shards == 1 else f"{manifest.shards:,} shards"
-        display.say(f"{manifest.inputs:,} inputs in {shards}; parts go to {place.url}")
+        inputs, shards = _counted(manifest.inputs, "input"), _counted(manifest.shards, "shard")
+        display.say(f"{inputs} in {shards}; parts go to {place.url}")
         if arguments.check_sources:
             display.say(str(compare_sources(sources, manifest, place)))
         elif manifest.sources != sources.words:
@@ -256,21 +256,27 @@ def _compare(place: "Place", url: str) -> None:
 
 def _ended(outcome: "Outcome") -> str:
     tally = outcome.tally
+    inputs, parts = _counted(tally.inputs, "input"), _counted(tally.shards, "part")
     if outcome.was_complete:
-        return f"the run is complete already: {tally.inputs:,} inputs in {tally.shards:,} parts"
+        return f"the run is complete already: {inputs} in {parts}"
     words = [
         f"{tally.counts[name]:,} {name}" for name in ("clear", "refer", "unreadable") if tally.counts[name]
     ]
     if tally.counts["changed"]:
-        words.append(f"{tally.counts['changed']:,} changed since they were planned")
+        words.append(f"{tally.counts['changed']:,} changed since the run was planned")
     if tally.counts["fault_worker"]:
-        words.append(f"{tally.counts['fault_worker']:,} ended their worker")
+        whose = "its" if tally.counts["fault_worker"] == 1 else "their"
+        words.append(f"{tally.counts['fault_worker']:,} ended {whose} worker")
     done = tally.counts["clear"] + tally.counts["refer"] + tally.counts["unreadable"]
     rate = done / max(tally.elapsed, 1e-9)
-    told = f"{done:,} scans now: {', '.join(words) or 'none'}; {tally.elapsed:.1f} s, {rate:.1f} scans/s"
+    told = f"{_counted(done, 'scan')} now: {', '.join(words) or 'none'}; {tally.elapsed:.1f} s, {rate:.1f} scans/s"
     if outcome.complete:
-        return f"complete: {tally.inputs:,} inputs in {tally.shards:,} parts; {told}"
-    return f"stopped with {tally.done_shards:,} of {tally.shards:,} parts; {told}; the same command goes on from there"
+        return f"complete: {inputs} in {parts}; {told}"
+    return f"stopped with {tally.done_shards:,} of {parts}; {told}; the same command goes on from there"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def _status(arguments: argparse.Namespace) -> int:

@@ -49,6 +49,17 @@ def test_from_folder_to_parts(tmp_path, model, capsys):
     assert json.loads(capsys.readouterr().out)["state"] == "complete"
 
 
+def test_of_one_thing_no_more_is_told(tmp_path, model, capsys):
+    make_archive(tmp_path / "in", 1)
+    words = (tmp_path / "in", "--out", tmp_path / "out", "--model", model, "--workers", 1)
+    assert run(*words) == 0
+    told = capsys.readouterr().err
+    assert "1 input in 1 shard;" in told
+    assert "complete: 1 input in 1 part; 1 scan now: 1 refer;" in told
+    assert run(*words) == 0
+    assert "the run is complete already: 1 input in 1 part\n" in capsys.readouterr().err
+
+
 def test_an_unreadable_input_gives_its_exit_code(tmp_path, model):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "bag.jpg").write_bytes(b"nonsense")
@@ -213,6 +224,17 @@ def test_the_drift_from_a_former_run(tmp_path, model):
     with pytest.raises(UsageError, match="no batch run"):
         run(*words, "--out", tmp_path / "other", "--former", tmp_path / "nowhere")
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("option", ["--former", "--compare"])
+def test_a_former_run_that_is_not_complete_is_refused_at_once(tmp_path, model, option):
+    make_archive(tmp_path / "in", 2)
+    words = (tmp_path / "in", "--model", model, "--workers", 1)
+    assert run(*words, "--out", tmp_path / "old") == 0
+    (tmp_path / "old" / "_SUCCESS").unlink()
+    with pytest.raises(UsageError, match=r"not complete: there is no _SUCCESS.*goes on from there"):
+        run(*words, "--out", tmp_path / "new", option, tmp_path / "old")
+    assert not (tmp_path / "new").exists()
 
 
 def test_compared_with_a_former_run(tmp_path, model, capsys):

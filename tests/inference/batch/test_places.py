@@ -1,5 +1,6 @@
 """Places: the first writer of a name wins, locally and in a bucket; what a killed process leaves goes."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -227,6 +228,34 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         (tmp_path / "out" / "parts").touch()
         with pytest.raises(BatchError, match=r"does not let the run write parts/a"):
             place.publish("parts/a", b"1")
+
+
+def test_an_output_folder_that_cannot_be_made_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some file systems answer the making of a folder as if that above it were not there, such as /proc."""
+
+    def refuse(self: Path, *given: object, **named: object) -> None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self))
+
+    with open_place(tmp_path / "out") as place:
+        monkeypatch.setattr(Path, "mkdir", refuse)
+        with pytest.raises(
+            BatchError, match=r"out cannot be made: No such file or directory; give one that can"
+        ):
+            place.check()
+        with pytest.raises(BatchError, match=r"does not let the run write a: the folder .* cannot be made"):
+            place.publish("a", b"1")
+        monkeypatch.undo()
+
+
+def test_an_output_that_is_a_link_to_nothing_is_told(tmp_path: Path) -> None:
+    (tmp_path / "out").symlink_to(tmp_path / "gone")
+    with pytest.raises(UsageError, match=r"out is a symbolic link to .*gone, which does not exist"):
+        open_place(tmp_path / "out")
+    (tmp_path / "gone").mkdir()
+    with open_place(tmp_path / "out") as place:
+        place.check()
 
 
 def test_what_a_killed_process_left_is_removed_and_what_a_living_one_has_is_not(tmp_path: Path) -> None:

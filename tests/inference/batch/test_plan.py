@@ -19,8 +19,9 @@ pytest.importorskip("pyarrow", reason="pyarrow is not installed: no plan is test
 
 from cargosight_inference.batch.changes import compare_sources
 from cargosight_inference.batch.manifest import NAME, Manifest
-from cargosight_inference.batch.places import BatchError, Place, open_place
+from cargosight_inference.batch.places import BatchError, LocalPlace, Place, open_place
 from cargosight_inference.batch.plan import plan, read_plan, read_shard
+from cargosight_inference.batch.s3 import S3Place
 from cargosight_inference.batch.sources import Item, Sources, read_sources
 from cargosight_models.errors import MissingExtraError, UsageError
 from tests.inference.batch.test_manifest import WHAT
@@ -162,6 +163,50 @@ def test_several_kills_with_other_inputs_each_time_leave_one_plan(place: Place) 
     _plan_killed(place, "after", 5)
     assert len({name.split("/")[0] for name in place.names("plan-")}) == 3
     _check_whole(plan(Made(), place, what=WHAT, shard_size=_SIZE), place)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("summary.md", r"holds summary\.md, which is not of a batch run"),
+        ("plan-b.pdf", r"holds plan-b\.pdf"),
+        ("plan-2026/shard-000000.parquet", "holds plan-2026/"),
+        ("scans/bag.jpg", "holds scans/"),
+    ],
+)
+def test_an_output_with_what_is_of_no_run_is_refused(place: Place, name: str, told: str) -> None:
+    place.publish(name, b"somebody's")
+    with pytest.raises(UsageError, match=told):
+        plan(Made(), place, what=WHAT, shard_size=_SIZE)
+    assert {name: place.read(name) for name in place.names()} == {name: b"somebody's"}
+
+
+def test_what_a_killed_planning_leaves_and_hidden_names_are_no_strangers(place: Place) -> None:
+    for name in (
+        f"probe-{uuid4().hex}",
+        "progress/host-1-0123abcd.json",
+        "plan-0123456789abcdef/shard-000000.parquet",
+    ):
+        place.publish(name, b"left")
+    if isinstance(place, LocalPlace):
+        (place.folder / ".git").mkdir()
+    else:
+        assert isinstance(place, S3Place)
+        for key in (".hidden", ""):  # the second is how consoles mark a folder
+            place._client.put_object(Bucket=place.bucket, Key=f"{place.prefix}/{key}", Body=b"")
+    plan(Made(), place, what=WHAT, shard_size=_SIZE)
+    assert not place.exists("plan-0123456789abcdef/shard-000000.parquet")
+
+
+def test_of_old_plans_nothing_but_their_lists_is_removed(place: Place) -> None:
+    manifest = plan(Made(), place, what=WHAT, shard_size=_SIZE)
+    kept = {"plan-b.pdf", "plan-2026/shard-000000.parquet", "plan-0123456789abcdef/notes.txt"}
+    gone = {"plan-0123456789abcdef/shard-000000.parquet", "plan-0123456789abcdef/shard-1000000.parquet"}
+    for name in kept | gone:
+        place.publish(name, b"somebody's")
+    assert plan(Made(), place, what=WHAT) == manifest
+    lists = {manifest.shard_name(shard) for shard in range(manifest.shards)}
+    assert set(place.names()) == lists | kept | {NAME}
 
 
 def test_a_stop_leaves_no_manifest(tmp_path: Path) -> None:
