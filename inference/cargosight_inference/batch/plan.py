@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.util import find_spec
-from itertools import islice
+from itertools import chain, islice
+from math import ceil
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -29,9 +30,12 @@ from cargosight_models.errors import MissingExtraError, UsageError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SHARD_SIZE = 1000
 _EXTRA = "extra:"
 """Before the name of a table's column in a list, so that it may be called anything."""
+SHARD_SIZE = 1000
+"""Inputs of a shard where there are many."""
+_LEAST_SHARDS, _LEAST_SHARD = 16, 20
+"""Shards that all workers get something of, and inputs beside which a part costs nothing."""
 _WRITERS = 8
 _WAITING = 4 * _WRITERS
 _PLAN_HEX = 16
@@ -60,20 +64,20 @@ def plan(
     place: Place,
     *,
     what: Fingerprint,
-    shard_size: int = SHARD_SIZE,
+    shard_size: int | None = None,
     told: Callable[[int], None] | None = None,
 ) -> Manifest:
     """Plan a run, or return the manifest of the run that the place holds already.
 
-    It may be killed at any point and run again, and several may run at once: one manifest comes of it. One shard is
-    held in memory at a time.
+    It may be killed at any point and run again, and several may run at once: one manifest comes of it. Some thousands
+    of inputs are held in memory at a time.
 
     Args:
         sources: of the inputs; not listed where there is a manifest. Once their `stop` is set the planning ends, with
             nothing decided.
         place: of the run.
         what: every row will depend on.
-        shard_size: inputs of a shard, 1 or more.
+        shard_size: inputs of a shard, 1 or more; `SHARD_SIZE` when None, fewer where there are few inputs.
         told: is given the number of inputs listed so far, after each shard.
 
     Returns:
@@ -86,7 +90,7 @@ def plan(
         MissingExtraError: the extra `batch` is not installed.
     """
     check_extra()
-    if shard_size < 1:
+    if shard_size is not None and shard_size < 1:
         raise UsageError(f"a shard of {shard_size} inputs is asked for; expected 1 or more")
     manifest = read_manifest(place)
     if manifest is None:
@@ -153,14 +157,15 @@ def _make(
     sources: Sources,
     place: Place,
     what: Fingerprint,
-    shard_size: int,
+    shard_size: int | None,
     told: Callable[[int], None] | None,
 ) -> Manifest:
     """Write the lists, publish them and then the manifest; return the one that won."""
     columns = sources.extra_columns
-    digest = _Digest(columns, shard_size)
-    prepared, items = _prepare_folder(place), iter(sources)
+    prepared = _prepare_folder(place)
     try:
+        shard_size, items = _divided(iter(sources), shard_size)
+        digest = _Digest(columns, shard_size)
         shards = inputs = 0
         while batch := list(islice(items, shard_size)):
             for item in batch:
@@ -192,6 +197,15 @@ def _make(
     if other is None:
         raise BatchError(f"{NAME} in {place.url} was written by another process and is gone again")
     return other
+
+
+def _divided(items: Iterator[Item], asked: int | None) -> tuple[int, Iterator[Item]]:
+    """Return the size of a shard, and all items: one shard is one worker's, so few inputs are divided more finely."""
+    if asked is not None:
+        return asked, items
+    first = list(islice(items, _LEAST_SHARDS * SHARD_SIZE))
+    size = max(_LEAST_SHARD, ceil(len(first) / _LEAST_SHARDS))
+    return size, chain(first, items)
 
 
 def _publish_lists(manifest: Manifest, place: Place, prepared: Path, stop: Event) -> None:

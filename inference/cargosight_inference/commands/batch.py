@@ -87,7 +87,10 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         "for each core)",
     )
     parser.add_argument(
-        "--shard-size", type=int, default=1000, metavar="N", help="inputs of a part (default: 1000)"
+        "--shard-size",
+        type=int,
+        metavar="N",
+        help="inputs of a part, which is one worker's (default: 1000, fewer where there are few inputs)",
     )
     parser.add_argument("--overlays", action="store_true", help="draw the scans that are referred")
     parser.add_argument(

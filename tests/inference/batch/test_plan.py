@@ -217,6 +217,17 @@ def test_a_stop_leaves_no_manifest(tmp_path: Path) -> None:
         assert not place.exists(NAME)
 
 
+@pytest.mark.parametrize(
+    ("inputs", "size", "shards"),
+    [(1, 20, 1), (95, 20, 5), (1600, 100, 16), (15_999, 1000, 16), (17_000, 1000, 17)],
+)
+def test_few_inputs_are_divided_more_finely(tmp_path: Path, inputs: int, size: int, shards: int) -> None:
+    with open_place(tmp_path / "out") as place:
+        manifest = plan(Made(inputs), place, what=WHAT)
+        assert (manifest.shard_size, manifest.shards) == (size, shards)
+        _check_whole(manifest, place, inputs)
+
+
 def test_nothing_to_plan_is_told(tmp_path: Path) -> None:
     with open_place(tmp_path / "out") as place:
         with pytest.raises(UsageError, match="no scans found in made"):
