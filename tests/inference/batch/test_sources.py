@@ -130,8 +130,23 @@ def test_a_parquet_table_carries_its_columns_as_text(tmp_path: Path) -> None:
         (str(Path("a.jpg").absolute()), {"lane": "1"}),
         (str(Path("b.jpg").absolute()), {"lane": None}),
     ]
-    with pytest.raises(UsageError, match=r"the column boxes of .* is list"):
+    with pytest.raises(UsageError, match=r"the column boxes of .* is list.*--columns where"):
         list(read_sources([str(table)], table=TableOptions(path_column="where")))
+
+
+def test_a_parquet_table_with_bytes_says_which_column_they_are_in(tmp_path: Path) -> None:
+    table = tmp_path / "list.parquet"
+    thumbnails = pa.array([b"\xff\xd8", b"\xff\xd8"], pa.binary())
+    columns = {"path": ["a.jpg", "b.jpg"], "lane": [b"1", b"2"], "thumbnail": thumbnails}
+    pq.write_table(pa.table(columns), table)
+    with pytest.raises(UsageError, match=r"the column thumbnail of .* is binary .*--columns path"):
+        list(read_sources([str(table)]))
+    found = read_sources([str(table)], table=TableOptions(columns=("lane",)))  # bytes that are text
+    assert [dict(item.extra) for item in found] == [{"lane": "1"}, {"lane": "2"}]
+    found = read_sources([str(table)], table=TableOptions(columns=("path",)))
+    assert [dict(item.extra) for item in found] == [{}, {}]
+    with pytest.raises(UsageError, match=r"the column thumbnail of .* --path-column"):
+        list(read_sources([str(table)], table=TableOptions(path_column="thumbnail", columns=("lane",))))
 
 
 def test_several_tables_have_the_columns_of_all(tmp_path: Path) -> None:
