@@ -1,5 +1,6 @@
 """Storages other than S3 as sources of inputs, through fsspec."""
 
+import errno
 import glob
 from collections.abc import Iterator
 from datetime import datetime
@@ -30,7 +31,8 @@ def check(url: str) -> None:
     """Make sure that a storage is known and what it needs is installed.
 
     Raises:
-        UsageError: it is not known, or a package of its own is missing.
+        UsageError: it is not known.
+        BatchError: a package of its own is missing.
         MissingExtraError: the extra `batch` is not installed.
     """
     _open(url)
@@ -75,14 +77,19 @@ class StorageBody:
 
         Raises:
             FileNotFoundError: there is none.
-            BatchError: it cannot be read now.
+            PermissionError: it may not be read.
+            UsageError: the storage is not known.
+            BatchError: it cannot be read now, or a package of the storage is missing.
         """
         self._url = url
         storage, path = _open(url)
         try:
             found = storage.info(path)
             self._file = storage.open(path, "rb")
-        except (FileNotFoundError, IsADirectoryError, PermissionError):
+        except FileNotFoundError as error:
+            _check_absent(url, error)
+            raise
+        except (IsADirectoryError, PermissionError):
             raise
         except OSError as error:
             raise BatchError(f"{url} cannot be read: {error}") from error
@@ -104,6 +111,20 @@ class StorageBody:
         self._file.close()
 
 
+def _check_absent(url: str, error: FileNotFoundError) -> None:
+    """Raise what happened where fsspec calls a file absent since the server answered anything but the file.
+
+    Raises:
+        PermissionError: it may not be read.
+        BatchError: the server cannot answer now.
+    """
+    status = getattr(error.__cause__, "status", None)  # of HTTP
+    if status in {401, 403}:
+        raise PermissionError(errno.EACCES, f"HTTP {status}") from error
+    if isinstance(status, int) and (status >= 500 or status in {408, 429}):
+        raise BatchError(f"{url} cannot be read: HTTP {status}") from error
+
+
 def _open(url: str) -> tuple[Any, str]:
     try:
         from fsspec.core import url_to_fs
@@ -114,7 +135,7 @@ def _open(url: str) -> tuple[Any, str]:
     try:
         storage, path = url_to_fs(url)
     except ImportError as error:
-        raise UsageError(f"{url} needs a package of its own: {error}") from error
+        raise BatchError(f"{url} needs a package of its own: {error}") from error
     except ValueError as error:
         raise UsageError(f"{url} is in no storage that fsspec knows: {error}") from error
     return storage, str(path)
