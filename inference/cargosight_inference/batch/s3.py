@@ -292,7 +292,7 @@ def _told(doing: str) -> Iterator[None]:
         yield
     except ClientError as error:
         reason = error.response.get("Error", {}).get("Message") or _code(error)
-        raise BatchError(f"S3 does not let the run {doing}: {_code(error)}, {reason}") from error
+        raise BatchError(f"S3 does not let the run {doing}: {_code(error)}, {_one_line(reason)}") from error
     except (BotoCoreError, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise
