@@ -2,6 +2,7 @@
 
 import errno
 import glob
+import socket
 from collections.abc import Iterator
 from datetime import datetime
 from threading import Event
@@ -116,9 +117,15 @@ def _check_absent(url: str, error: FileNotFoundError) -> None:
 
     Raises:
         PermissionError: it may not be read.
-        BatchError: the server cannot answer now.
+        BatchError: the server does not answer now.
     """
-    status = getattr(error.__cause__, "status", None)  # of HTTP
+    cause = error.__cause__
+    if isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError):
+        reason = getattr(cause, "os_error", cause)
+        # A host that nobody knows is a wrong URL; one that does not answer may later.
+        if not (isinstance(reason, socket.gaierror) and reason.errno == socket.EAI_NONAME):
+            raise BatchError(f"{url} cannot be read: {' '.join(str(cause).split())}") from error
+    status = getattr(cause, "status", None)  # of HTTP
     if status in {401, 403}:
         raise PermissionError(errno.EACCES, f"HTTP {status}") from error
     if isinstance(status, int) and (status >= 500 or status in {408, 429}):

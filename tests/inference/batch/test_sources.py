@@ -5,9 +5,8 @@ import os
 import sys
 import tracemalloc
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 
 import pytest
 
@@ -289,45 +288,6 @@ def test_an_endpoint_without_a_scheme_is_told(s3_server: S3Server, monkeypatch: 
     with pytest.raises(BatchError, match=sentence):
         open_input(f"s3://{BUCKET}/a.jpg")
     s3.forget_client()
-
-
-@pytest.fixture
-def http_server() -> Iterator[str]:
-    """A server that answers each path with the status it is called."""
-    pytest.importorskip("aiohttp", reason="aiohttp is not installed: no server is read")
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(int(self.path.strip("/").partition(".")[0]))
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        do_HEAD = do_GET  # noqa: N815 - a name of the base class
-
-        def log_message(self, *said: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
-@pytest.mark.parametrize(
-    ("status", "kind", "sentence"),
-    [
-        (403, Denied, r"/403\.jpg may not be read: HTTP 403"),
-        (404, ScanError, r"there is no file http://.*/404\.jpg"),
-        (503, BatchError, r"/503\.jpg cannot be read: HTTP 503"),
-    ],
-)
-def test_an_answer_of_a_server_is_told(
-    http_server: str, status: int, kind: type[Exception], sentence: str
-) -> None:
-    with pytest.raises(kind, match=sentence):
-        open_input(f"{http_server}/{status}.jpg")
 
 
 def test_tables_and_lists_in_a_bucket(s3_server: S3Server) -> None:  # noqa: F811
