@@ -23,7 +23,7 @@ _BROKEN = (
     errno.EHOSTDOWN,
     errno.ENODEV,
 )
-"""What the system says where a disk or share fails, and not a file."""
+"""What the system says where a disk or share fails, and no single file is to blame."""
 
 
 class MissingGuard:
@@ -38,6 +38,7 @@ class MissingGuard:
         self._named = sorted(_folders(sources), key=lambda folder: len(folder.parts))
         self._how: str | None = None
         self._in_a_row = 0
+        self._last = ""
 
     def check(self, ready: Ready, why: str | None) -> None:
         """Note how reading an input went.
@@ -56,9 +57,9 @@ class MissingGuard:
             how = "denied"
         elif why is not None and not is_url(path):
             _check_system(path, why)
-            how = None if os.path.exists(path) else "gone"  # noqa: PTH110 - a Path would raise for some
+            how = None if os.path.exists(path) else "gone"  # noqa: PTH110 - a Path raises where it may not look
         self._in_a_row = 0 if how is None else self._in_a_row + 1 if how == self._how else 1
-        self._how = how
+        self._how, self._last = how, path
         if how is None or self._in_a_row % _MOST_IN_A_ROW:
             return
         if how == "denied":
@@ -66,19 +67,35 @@ class MissingGuard:
                 f"{self._in_a_row} inputs one after the other may not be read, the last of them: {why}; give the "
                 "run access to them, and the same command goes on"
             )
-        top = self._archive(path)
+        self._check_archive(self._archive(path))
+
+    def finish(self) -> None:
+        """Note the end of the shard: fewer inputs are enough where the command named the folder that is gone.
+
+        Raises:
+            BatchError: the last inputs are gone together with that folder.
+        """
+        named = self._named_above(self._last)
+        if self._how == "gone" and named is not None:
+            self._check_archive(named)
+
+    def _check_archive(self, top: Path) -> None:
         if _is_lost(top):
             raise BatchError(
-                f"{self._in_a_row} inputs one after the other are gone, the last of them {shown(path)}, and the folder "
-                f"{shown(str(top))} is gone or empty; is the archive mounted? The same command goes on when it is "
-                "back. If it was removed for good, make that folder with any file in it"
+                f"inputs are gone, {self._in_a_row} one after the other and the last of them {shown(self._last)}, and "
+                f"the folder {shown(str(top))} is gone or empty; is the archive mounted? The same command goes on "
+                "when it is back. If it was removed for good, make that folder with any file in it"
             )
 
     def _archive(self, path: str) -> Path:
         """Return the folder that stands for the archive of an input: one that the command named, else the nearest."""
         above = Path(path).parents
-        nearest = (folder for folder in above if os.path.isdir(folder))  # noqa: PTH112 - a Path would raise for some
-        return next((folder for folder in self._named if folder in above), None) or next(nearest, above[-1])
+        nearest = (folder for folder in above if os.path.isdir(folder))  # noqa: PTH112 - a Path raises where it may not look
+        return self._named_above(path) or next(nearest, above[-1])
+
+    def _named_above(self, path: str) -> Path | None:
+        above = Path(path).parents
+        return next((folder for folder in self._named if folder in above), None)
 
 
 def _check_system(path: str, why: str) -> None:

@@ -120,6 +120,7 @@ def score_shard(
                 part.add(scorer.row(ready))
                 if advance is not None:
                     advance(part.rows)
+            scorer.finish()
     except BaseException:
         file.unlink(missing_ok=True)
         raise
@@ -148,6 +149,10 @@ class _Scorer:
         if row["fault"] is not None:
             self.counts[f"fault_{row['fault']}"] += 1
         return row
+
+    def finish(self) -> None:
+        """Make sure that the archive is still there when all inputs have their row."""
+        self._missing.finish()
 
     def drop(self, ready: Ready) -> None:
         """Remove what was fetched."""

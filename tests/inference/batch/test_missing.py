@@ -55,7 +55,9 @@ def test_an_archive_that_is_gone_ends_the_run(place, scoring, inspector, named, 
     shutil.move(mount, tmp_path / "elsewhere")
     if mount_point_stays:
         mount.mkdir()
-    with pytest.raises(BatchError, match=r"16 inputs .* are gone, the last of them .*bag15\.png.* mounted\?"):
+    with pytest.raises(
+        BatchError, match=r"inputs are gone, 16 one .*the last of them .*bag15\.png.* mounted\?"
+    ):
         score_shard(manifest, 0, place, inspector)
     assert [path.name for path in place.scratch.folder.iterdir() if path.name != "lock"] == []
     shutil.rmtree(mount, ignore_errors=True)
@@ -72,6 +74,17 @@ def test_an_archive_that_goes_behind_inputs_that_went_well(tmp_path, place, scor
             shutil.rmtree(tmp_path / "in")
 
     with pytest.raises(BatchError, match=r"the last of them .*bag17\.png"):
+        score_shard(manifest, 0, place, inspector, advance=advance)
+
+
+def test_an_archive_that_goes_shortly_before_the_end_of_a_shard(tmp_path, place, scoring, inspector):
+    make_archive(tmp_path / "in", 3)
+    manifest = planned(place, scoring, [tmp_path / "in"])
+
+    def advance(done):
+        shutil.rmtree(tmp_path / "in", ignore_errors=True)
+
+    with pytest.raises(BatchError, match=r"inputs are gone, 2 one .* the last of them .*bag2\.png"):
         score_shard(manifest, 0, place, inspector, advance=advance)
 
 
