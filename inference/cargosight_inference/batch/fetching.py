@@ -10,7 +10,7 @@ from pathlib import Path
 from cargosight_inference.batch.places import is_url
 from cargosight_inference.batch.plan import Planned
 from cargosight_inference.batch.scratch import Scratch
-from cargosight_inference.batch.sources import Body, changed, open_input, stated
+from cargosight_inference.batch.sources import Body, Denied, changed, open_input, stated
 from cargosight_inference.scans.readers import largest_file
 from cargosight_models.errors import ScanError
 
@@ -29,6 +29,7 @@ class Ready:
         is_temporary: whether it was fetched, and is to be removed.
         changed: whether it is another one than was planned.
         error: why it could not be fetched, None where it was.
+        is_denied: whether that is since the run may not read it.
     """
 
     planned: Planned
@@ -36,6 +37,7 @@ class Ready:
     is_temporary: bool = False
     changed: bool = False
     error: str | None = None
+    is_denied: bool = False
 
 
 def ready_inputs(
@@ -92,7 +94,7 @@ def _fetch(planned: Planned, scratch: Scratch, largest: int) -> Ready:
     try:
         body = open_input(item.path)
     except ScanError as error:
-        return Ready(planned, str(target), error=str(error))
+        return Ready(planned, str(target), error=str(error), is_denied=isinstance(error, Denied))
     try:
         is_other = changed(item, body.size, body.version)
         size = body.size or 0

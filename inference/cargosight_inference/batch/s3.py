@@ -3,8 +3,10 @@
 Credentials, region, endpoint (`AWS_ENDPOINT_URL`) and addressing come from the environment and the files in `~/.aws`.
 """
 
+import errno
 import functools
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,12 +16,42 @@ from uuid import uuid4
 
 from cargosight_inference.batch.places import BatchError, NoSuchName, Place, check_name
 from cargosight_inference.batch.scratch import system_scratch
-from cargosight_models.errors import MissingExtraError, UsageError
+from cargosight_models.errors import MissingExtraError, ScanError, UsageError
 
 _WRITER = "cargosight-writer"
 """Of an object's metadata: tells a writer whose first attempt got through, though its answer was lost, that it won."""
 _TRIES = 5
+_BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}|arn:[^\s/]+")
 _ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
+_DENIED = frozenset({"403", "AccessDenied", "AllAccessDisabled"})
+_OF_EVERY_OBJECT = frozenset(
+    {
+        "AccountProblem",
+        "AuthorizationHeaderMalformed",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidToken",
+        "NotSignedUp",
+        "OperationAborted",
+        "RequestExpired",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "RequestTimeTooSkewed",
+        "RequestTimeout",
+        "SignatureDoesNotMatch",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TokenRefreshRequired",
+        "TooManyRequestsException",
+        "UnrecognizedClientException",
+    }
+)
+"""Answers below 500 that say nothing of the object asked for: who asks, when, or how often is wrong."""
+_OF_EVERY_OBJECT_BY_STATUS = frozenset({401, 407, 408, 429})
 
 
 @dataclass(frozen=True)
@@ -147,11 +179,15 @@ def split_url(url: str) -> tuple[str, str]:
     """Return bucket and key (or prefix) of `s3://bucket/key`; a key may hold any character.
 
     Raises:
-        UsageError: there is no bucket in it.
+        UsageError: there is no bucket in it, or none can have its name.
     """
     bucket, _, key = url.removeprefix("s3://").partition("/")
     if not bucket:
         raise UsageError(f"{url} names no bucket; expected s3://bucket/prefix")
+    if not _BUCKET.fullmatch(bucket):
+        raise UsageError(
+            f"{url} names the bucket {bucket!r}; expected a name of letters, digits, dots and hyphens"
+        )
     return bucket, key
 
 
@@ -195,16 +231,22 @@ class S3Body:
 
         Raises:
             FileNotFoundError: there is none.
-            BatchError: it cannot be read now.
+            PermissionError: it may not be read.
+            ScanError: it cannot be read, whoever asks and however often.
+            UsageError: there is no key.
+            BatchError: S3 does not answer now, or not to these credentials.
         """
         self.url = f"s3://{bucket}/{key}"
-        with _told(f"read {self.url}"):
-            try:
+        if not key:
+            raise UsageError(f"{self.url} names no object; expected s3://bucket/key")
+        try:
+            with _told(f"read {self.url}"):
                 answer = client().get_object(Bucket=bucket, Key=key)
-            except _client_error() as error:
-                if _code(error) in _ABSENT:
-                    raise FileNotFoundError(self.url) from None
+        except BatchError as error:
+            own = _of_object(self.url, error.__cause__)
+            if own is None:
                 raise
+            raise own from error
         self.size: int | None = int(answer["ContentLength"])
         self.version: str | None = _tag(answer)
         self._body = answer["Body"]
@@ -250,8 +292,14 @@ def _client_of(process: int) -> Any:  # noqa: ANN401
         read_timeout=60,
         max_pool_connections=32,
     )
-    with _told("set up S3"):
-        return boto3.session.Session().client("s3", config=config)
+    try:
+        with _told("set up S3"):
+            return boto3.session.Session().client("s3", config=config)
+    except ValueError as error:  # no UsageError: of an input that would be its result
+        raise BatchError(
+            f"S3 cannot be set up: {error}; expected http://… or https://… in AWS_ENDPOINT_URL or `endpoint_url` of "
+            "~/.aws/config"
+        ) from error
 
 
 @contextmanager
@@ -263,11 +311,36 @@ def _told(doing: str) -> Iterator[None]:
         yield
     except ClientError as error:
         reason = error.response.get("Error", {}).get("Message") or _code(error)
-        raise BatchError(f"S3 does not let the run {doing}: {_code(error)}, {reason}") from error
+        raise BatchError(f"S3 does not let the run {doing}: {_code(error)}, {_one_line(reason)}") from error
     except (BotoCoreError, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise
-        raise BatchError(f"the run could not {doing}: {error}") from error
+        raise BatchError(f"the run could not {doing}: {_one_line(error)}") from error
+
+
+def _of_object(url: str, error: BaseException | None) -> OSError | ScanError | None:
+    """Return what a failed read says of the object alone; None where that may befall any other as well."""
+    from botocore.exceptions import ClientError, ParamValidationError
+
+    if isinstance(error, ParamValidationError):
+        return ScanError(f"{url} cannot be asked for: {_one_line(error)}")
+    if not isinstance(error, ClientError):
+        return None
+    code = _code(error)
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if not 300 <= status < 500 or status in _OF_EVERY_OBJECT_BY_STATUS or code in _OF_EVERY_OBJECT:
+        return None
+    if code in _ABSENT:
+        return FileNotFoundError(url)
+    told = ", ".join(filter(None, (code, _one_line(error.response.get("Error", {}).get("Message", "")))))
+    if code in _DENIED:
+        return PermissionError(errno.EACCES, told)
+    restore = "; restore it from its archive class first" if code == "InvalidObjectState" else ""
+    return ScanError(f"{url} cannot be read: {told}{restore}")
+
+
+def _one_line(told: object) -> str:
+    return " ".join(str(told).split())
 
 
 def _client_error() -> type[Exception]:

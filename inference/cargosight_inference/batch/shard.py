@@ -13,6 +13,7 @@ import cv2
 from cargosight_inference.batch.air import air_level
 from cargosight_inference.batch.fetching import Ready, ready_inputs
 from cargosight_inference.batch.manifest import Manifest
+from cargosight_inference.batch.missing import MissingGuard
 from cargosight_inference.batch.places import BatchError, Place
 from cargosight_inference.batch.plan import Planned, read_shard
 from cargosight_inference.batch.rows import Row, extra_names, fault_row, row_of, row_schema, writing_part
@@ -101,7 +102,7 @@ def score_shard(
 
     Raises:
         Stopped: stop was set.
-        BatchError: a storage fails, or the model does on every input.
+        BatchError: a storage fails or is gone, or the model fails on every input.
     """
     inputs = read_shard(manifest, place, shard)[first:last]
     scorer = _Scorer(manifest, shard, place, inspector, overlays)
@@ -120,6 +121,7 @@ def score_shard(
                 part.add(scorer.row(ready))
                 if advance is not None:
                     advance(part.rows)
+            scorer.finish()
     except BaseException:
         file.unlink(missing_ok=True)
         raise
@@ -135,6 +137,7 @@ class _Scorer:
         self._extra = extra_names(manifest.extra_columns)
         self._place, self._inspector = place, inspector
         self._overlays = overlays
+        self._missing = MissingGuard(manifest.sources)
 
     def row(self, ready: Ready) -> Row:
         """Inspect an input and return its row."""
@@ -148,6 +151,10 @@ class _Scorer:
             self.counts[f"fault_{row['fault']}"] += 1
         return row
 
+    def finish(self) -> None:
+        """Make sure that the archive is still there when all inputs have their row."""
+        self._missing.finish()
+
     def drop(self, ready: Ready) -> None:
         """Remove what was fetched."""
         if ready.is_temporary:
@@ -156,10 +163,12 @@ class _Scorer:
     def _row(self, ready: Ready) -> Row:
         planned, changed, extra = ready.planned, ready.changed, self._extra
         if ready.error is not None:
+            self._missing.check(ready, ready.error)
             return fault_row(planned, self._what, ready.error, "file", changed=changed, extra=extra)
         try:
             # Not through the pipeline's threads: a worker has one, and two workers on two cores would fight over them.
             prepared = self._inspector.prepare(ready.file, keep="scan")
+            self._missing.check(ready, prepared.error)
             inspection = self._inspector.finish(prepared, declared=self._declared(planned))
         except ContractError as error:
             self._check_model(error)

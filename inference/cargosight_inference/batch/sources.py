@@ -43,6 +43,10 @@ class Item:
     extra: Mapping[str, str | None] = field(default_factory=dict)
 
 
+class Denied(ScanError):  # noqa: N818 - what is so, not what went wrong
+    """There may be an input, but the run may not read it."""
+
+
 class Body(Protocol):
     """The bytes of an open input, and what they are of."""
 
@@ -195,9 +199,10 @@ def open_input(path: str) -> Body:
         path: local path or URL.
 
     Raises:
-        ScanError: there is no such file, or it may not be read: that is its result.
-        BatchError: the storage does not answer now; worth another try.
-        UsageError, MissingExtraError: the storage is unknown, or its extra is not installed.
+        Denied: it may not be read: that is its result.
+        ScanError: there is no such file or storage, or it cannot be opened: that is its result.
+        BatchError: the storage does not answer now, or its own package is not installed; worth another try.
+        MissingExtraError: its extra is not installed.
     """
     try:
         if path.startswith("s3://"):
@@ -207,6 +212,11 @@ def open_input(path: str) -> Body:
         return _LocalBody(path)
     except FileNotFoundError:
         raise ScanError(f"there is no file {shown(path)}") from None
+    except UsageError as error:
+        raise ScanError(shown(str(error))) from error
+    except PermissionError as error:
+        reason = " ".join((error.strerror or str(error)).split())
+        raise Denied(f"{shown(path)} may not be read: {reason}") from error
     except (OSError, ValueError) as error:
         raise ScanError(
             f"{shown(path)} cannot be opened: {getattr(error, 'strerror', None) or error}"

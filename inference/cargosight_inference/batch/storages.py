@@ -1,6 +1,8 @@
 """Storages other than S3 as sources of inputs, through fsspec."""
 
+import errno
 import glob
+import socket
 from collections.abc import Iterator
 from datetime import datetime
 from threading import Event
@@ -30,7 +32,8 @@ def check(url: str) -> None:
     """Make sure that a storage is known and what it needs is installed.
 
     Raises:
-        UsageError: it is not known, or a package of its own is missing.
+        UsageError: it is not known.
+        BatchError: a package of its own is missing.
         MissingExtraError: the extra `batch` is not installed.
     """
     _open(url)
@@ -75,14 +78,19 @@ class StorageBody:
 
         Raises:
             FileNotFoundError: there is none.
-            BatchError: it cannot be read now.
+            PermissionError: it may not be read.
+            UsageError: the storage is not known.
+            BatchError: it cannot be read now, or a package of the storage is missing.
         """
         self._url = url
         storage, path = _open(url)
         try:
             found = storage.info(path)
             self._file = storage.open(path, "rb")
-        except (FileNotFoundError, IsADirectoryError, PermissionError):
+        except FileNotFoundError as error:
+            _check_absent(url, error)
+            raise
+        except (IsADirectoryError, PermissionError):
             raise
         except OSError as error:
             raise BatchError(f"{url} cannot be read: {error}") from error
@@ -104,6 +112,26 @@ class StorageBody:
         self._file.close()
 
 
+def _check_absent(url: str, error: FileNotFoundError) -> None:
+    """Raise what happened where fsspec calls a file absent since the server answered anything but the file.
+
+    Raises:
+        PermissionError: it may not be read.
+        BatchError: the server does not answer now.
+    """
+    cause = error.__cause__
+    if isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError):
+        reason = getattr(cause, "os_error", cause)
+        # A host that nobody knows is a wrong URL; one that does not answer may later.
+        if not (isinstance(reason, socket.gaierror) and reason.errno == socket.EAI_NONAME):
+            raise BatchError(f"{url} cannot be read: {' '.join(str(cause).split())}") from error
+    status = getattr(cause, "status", None)  # of HTTP
+    if status in {401, 403}:
+        raise PermissionError(errno.EACCES, f"HTTP {status}") from error
+    if isinstance(status, int) and (status >= 500 or status in {408, 429}):
+        raise BatchError(f"{url} cannot be read: HTTP {status}") from error
+
+
 def _open(url: str) -> tuple[Any, str]:
     try:
         from fsspec.core import url_to_fs
@@ -114,7 +142,7 @@ def _open(url: str) -> tuple[Any, str]:
     try:
         storage, path = url_to_fs(url)
     except ImportError as error:
-        raise UsageError(f"{url} needs a package of its own: {error}") from error
+        raise BatchError(f"{url} needs a package of its own: {error}") from error
     except ValueError as error:
         raise UsageError(f"{url} is in no storage that fsspec knows: {error}") from error
     return storage, str(path)

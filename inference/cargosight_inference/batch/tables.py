@@ -12,6 +12,7 @@ from cargosight_models.errors import MissingExtraError, UsageError, nearest_spel
 if TYPE_CHECKING:
     import _csv
 
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
@@ -114,13 +115,30 @@ class Table:
                 kind = parquet.schema_arrow.field(name).type
                 if pa.types.is_nested(kind):
                     raise UsageError(
-                        f"the column {name} of {self._called} is {kind}, which is no text; choose others"
+                        f"the column {name} of {self._called} is {kind}, which is no text; {self._way_out(name)}"
                     )
             for batch in parquet.iter_batches(batch_size=_BATCH, columns=names):
                 # By name: a file gives its columns in its own order.
-                columns = [batch.column(name).cast(pa.string()).to_pylist() for name in names]
+                columns = [self._texts(name, batch.column(name)) for name in names]
                 for path, *cells in zip(*columns, strict=True):
                     yield path or "", dict(zip(self.columns, cells, strict=True))
+
+    def _texts(self, name: str, column: "pa.Array") -> list[str | None]:
+        import pyarrow as pa
+
+        try:
+            texts: list[str | None] = column.cast(pa.string()).to_pylist()
+        except pa.ArrowException as error:
+            raise UsageError(
+                f"the column {name} of {self._called} is {column.type} and cannot be told as text ({error}); "
+                f"{self._way_out(name)}"
+            ) from error
+        return texts
+
+    def _way_out(self, name: str) -> str:
+        if name == self._path_column:
+            return "name the column of the paths with --path-column"
+        return f"name the columns that shall go along with --columns, none with --columns {self._path_column}"
 
     @contextmanager
     def _parquet(self) -> Iterator["pq.ParquetFile"]:

@@ -161,6 +161,17 @@ def test_inputs_of_a_storage(tmp_path, s3_server, scoring, inspector):  # noqa: 
         assert left_in(place) == [scored.file.name]
 
 
+def test_urls_that_are_wrong_are_rows_among_others(tmp_path, place, s3_server, scoring, inspector):  # noqa: F811
+    s3_server.client.put_object(Bucket=BUCKET, Key="cold.png", Body=b"x", StorageClass="GLACIER")
+    (good,) = make_archive(tmp_path / "in", 1)
+    wrong = [f"s3://{BUCKET}/cold.png", "nope://x/y.jpg", "s3://nosuchbucket/y.jpg", "s3://Bad Bucket/y.jpg"]
+    (tmp_path / "list.txt").write_text("\n".join([str(good), *wrong, f"s3://{BUCKET}/", str(good)]))
+    manifest = planned(place, scoring, [f"@{tmp_path / 'list.txt'}"])
+    rows = rows_in(score_shard(manifest, 0, place, inspector))
+    assert [row["fault"] for row in rows] == [None, *["file"] * 5, None]
+    assert all(row["error"] and "\n" not in row["error"] for row in rows[1:-1])
+
+
 def test_stopped_while_inputs_are_fetched(tmp_path, s3_server, scoring, inspector):  # noqa: F811
     with open_place(f"s3://{BUCKET}/stop/{uuid4().hex}") as source, open_place(tmp_path / "out") as place:
         for number in range(20):

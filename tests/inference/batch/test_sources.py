@@ -13,8 +13,9 @@ import pytest
 pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed: no tables are tested")
 import pyarrow.parquet as pq  # noqa: E402
 
-from cargosight_inference.batch import listing  # noqa: E402
-from cargosight_inference.batch.sources import Item, changed, open_input, read_sources, shown  # noqa: E402
+from cargosight_inference.batch import listing, s3  # noqa: E402
+from cargosight_inference.batch.places import BatchError  # noqa: E402
+from cargosight_inference.batch.sources import Denied, Item, changed, open_input, read_sources, shown  # noqa: E402
 from cargosight_inference.batch.tables import TableOptions  # noqa: E402
 from cargosight_inference.inputs import expand  # noqa: E402
 from cargosight_models.errors import MissingExtraError, ScanError, UsageError  # noqa: E402
@@ -130,8 +131,23 @@ def test_a_parquet_table_carries_its_columns_as_text(tmp_path: Path) -> None:
         (str(Path("a.jpg").absolute()), {"lane": "1"}),
         (str(Path("b.jpg").absolute()), {"lane": None}),
     ]
-    with pytest.raises(UsageError, match=r"the column boxes of .* is list"):
+    with pytest.raises(UsageError, match=r"the column boxes of .* is list.*--columns where"):
         list(read_sources([str(table)], table=TableOptions(path_column="where")))
+
+
+def test_a_parquet_table_with_bytes_says_which_column_they_are_in(tmp_path: Path) -> None:
+    table = tmp_path / "list.parquet"
+    thumbnails = pa.array([b"\xff\xd8", b"\xff\xd8"], pa.binary())
+    columns = {"path": ["a.jpg", "b.jpg"], "lane": [b"1", b"2"], "thumbnail": thumbnails}
+    pq.write_table(pa.table(columns), table)
+    with pytest.raises(UsageError, match=r"the column thumbnail of .* is binary .*--columns path"):
+        list(read_sources([str(table)]))
+    found = read_sources([str(table)], table=TableOptions(columns=("lane",)))  # bytes that are text
+    assert [dict(item.extra) for item in found] == [{"lane": "1"}, {"lane": "2"}]
+    found = read_sources([str(table)], table=TableOptions(columns=("path",)))
+    assert [dict(item.extra) for item in found] == [{}, {}]
+    with pytest.raises(UsageError, match=r"the column thumbnail of .* --path-column"):
+        list(read_sources([str(table)], table=TableOptions(path_column="thumbnail", columns=("lane",))))
 
 
 def test_several_tables_have_the_columns_of_all(tmp_path: Path) -> None:
@@ -199,6 +215,79 @@ def test_one_object_a_pattern_and_what_is_not_there(s3_server: S3Server) -> None
     assert _paths(f"s3://{BUCKET}/nothing") == []
     with pytest.raises(ScanError, match=r"there is no file s3://archive/none\.jpg"):
         open_input(f"s3://{BUCKET}/none.jpg")
+
+
+def test_what_is_wrong_with_one_object_is_its_result(s3_server: S3Server) -> None:  # noqa: F811
+    s3_server.put("cold/scan.jpg")
+    s3_server.client.put_object(Bucket=BUCKET, Key="cold/archived.jpg", Body=b"x", StorageClass="GLACIER")
+    for url, sentence in [
+        ("s3://nosuchbucket/y.jpg", r"s3://nosuchbucket/y\.jpg cannot be read: NoSuchBucket"),
+        (
+            f"s3://{BUCKET}/cold/archived.jpg",
+            r"archived\.jpg cannot be read: InvalidObjectState.*; restore it",
+        ),
+        ("s3://Bad Bucket/y.jpg", "names the bucket 'Bad Bucket'; expected a name of letters"),
+        (f"s3://{BUCKET}/", "names no object; expected s3://bucket/key"),
+        ("s3://arn:aws:nothing/y.jpg", "cannot be asked for: Parameter validation failed"),
+        ("nope://x/y.jpg", "in no storage that fsspec knows"),
+        ("s3:///y.jpg", "names no bucket"),
+    ]:
+        with pytest.raises(ScanError, match=sentence) as told:
+            open_input(url)
+        assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind"),
+    [
+        ("AccessDenied", 403, Denied),
+        ("KeyTooLongError", 400, ScanError),
+        ("PermanentRedirect", 301, ScanError),
+        ("ExpiredToken", 400, BatchError),
+        ("InvalidAccessKeyId", 403, BatchError),
+        ("SignatureDoesNotMatch", 403, BatchError),
+        ("RequestTimeTooSkewed", 403, BatchError),
+        ("SlowDown", 503, BatchError),
+        ("InternalError", 500, BatchError),
+        ("TooManyRequests", 429, BatchError),
+    ],
+)
+def test_an_answer_of_s3_is_of_the_object_or_of_the_run(
+    s3_server: S3Server,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    code: str,
+    status: int,
+    kind: type[Exception],
+) -> None:
+    from botocore.exceptions import ClientError
+
+    def answer(**asked: str) -> None:
+        raise ClientError(
+            {"Error": {"Code": code, "Message": "so"}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item, unused-ignore]
+            "GetObject",
+        )
+
+    monkeypatch.setattr(s3.client(), "get_object", answer)
+    with pytest.raises(kind, match=f"{code}, so") as told:
+        open_input(f"s3://{BUCKET}/a.jpg")
+    assert told.type is kind
+
+
+def test_without_credentials_the_run_ends(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    s3.forget_client()
+    with pytest.raises(BatchError, match="credentials"):
+        open_input(f"s3://{BUCKET}/a.jpg")
+    s3.forget_client()
+
+
+def test_an_endpoint_without_a_scheme_is_told(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "localhost:9000")
+    s3.forget_client()
+    sentence = "S3 cannot be set up: Invalid endpoint: localhost:9000; expected http://… or https://…"
+    with pytest.raises(BatchError, match=sentence):
+        open_input(f"s3://{BUCKET}/a.jpg")
+    s3.forget_client()
 
 
 def test_tables_and_lists_in_a_bucket(s3_server: S3Server) -> None:  # noqa: F811
