@@ -21,6 +21,7 @@ from typing import Any
 from cargosight_inference.batch import engine, local
 from cargosight_inference.batch.engine import Beat, Job, Notice, ShardDone
 from cargosight_inference.batch.places import BatchError
+from cargosight_inference.batch.ray_address import check_listened
 from cargosight_models.errors import CargosightError, MissingExtraError, UsageError
 
 LOCAL = "local"
@@ -374,7 +375,9 @@ def _connected(address: str | None, workers: int | None) -> Iterator[None]:
         yield
         return
     options: dict[str, Any] = {"address": address or LOCAL}
-    if address is None:
+    if address is not None:
+        check_listened(address)
+    else:
         options |= {"include_dashboard": False, "object_store_memory": _STORE_BYTES, "num_cpus": workers}
     with _own_signals():
         try:
