@@ -97,13 +97,17 @@ class LocalEngine:
             manifest = read_manifest(place)
             if manifest is None:
                 raise BatchError(f"there is no run in {job.url}; it has to be planned first")
-            rate = None if self._limit_rate is None else self._limit_rate / self._workers
+            workers, rate = self._workers, self._limit_rate
+            if rate is not None:
+                # A shard is one worker's: more of them would take shares of the rate and leave them unused.
+                workers = min(workers, manifest.shards)
+                rate /= workers
             # A worker that is held to a rate rests between inputs, and that is no stall.
             stall = self._stall + (0.0 if rate is None else 1.0 / rate)
             start = {"job": job.to_dict(), "rate": rate}
             run = _Run(manifest, place, shards, self._retries, stall)
             try:
-                yield from run.events(lambda: self._new(place, start), self._workers, stop)
+                yield from run.events(lambda: self._new(place, start), workers, stop)
             finally:
                 run.close()
 

@@ -170,6 +170,7 @@ class _Run:
 
         self._job, self._settings, self._asked = job, dict(settings), workers
         self._left = deque(shards)
+        self._shards = len(self._left)
         self._again: deque[_Chunk] = deque()
         self._tasks: dict[Any, _Task] = {}
         self._failures: Counter[int] = Counter()
@@ -217,7 +218,8 @@ class _Run:
         while len(self._tasks) < self._slots and (chunk := self._next()) is not None:
             settings = dict(self._settings)
             if settings["limit_rate"] is not None:
-                settings["limit_rate"] /= self._slots
+                # Of fewer shards than slots each is a task: more shares of the rate would be left unused.
+                settings["limit_rate"] /= min(self._slots, self._shards)
             stream = self._remote.remote(settings, self._job.to_dict(), list(chunk.shards))
             self._tasks[stream] = _Task(chunk)
 

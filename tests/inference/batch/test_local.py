@@ -258,6 +258,42 @@ def test_the_rate_is_held(tmp_path, place, scoring):
     assert ended - began >= (last - first - 2) / 8.0 - 0.5  # a beat late
 
 
+@pytest.mark.parametrize(("shard_size", "started"), [(6, 1), (3, 2)])
+def test_the_rate_is_shared_by_no_more_workers_than_there_are_shards(
+    tmp_path, scoring, monkeypatch, shard_size, started
+):
+    rates: list[float] = []
+
+    class Told(local.Worker):
+        def __init__(self, command, hello, *others):
+            rates.append(hello["rate"])
+            super().__init__(command, hello, *others)
+
+    monkeypatch.setattr(local, "Worker", Told)
+    make_archive(tmp_path / "in", 6)
+    with open_place(tmp_path / "out") as place:
+        manifest = planned(place, scoring, [tmp_path / "in"], shard_size=shard_size)
+        run(place, manifest, scoring, workers=3, limit_rate=100.0)
+    assert rates == [100.0 / started] * started
+
+
+def test_a_divided_shard_is_held_to_the_rate(tmp_path, place, scoring):
+    """Its pieces would keep several workers busy, each of them at the whole rate."""
+    make_archive(tmp_path / "in", 6, {2: "kills"})
+    manifest = planned(place, scoring, [tmp_path / "in"])
+    most: list[int] = []
+    run(
+        place,
+        manifest,
+        scoring,
+        workers=3,
+        limit_rate=10.0,
+        told=lambda tally: most.append(len(tally.workers)),
+    )
+    check_whole(place.folder, 6)
+    assert max(most) == 1
+
+
 def test_progress_has_a_rate_and_a_time(tmp_path, place, scoring):
     make_archive(tmp_path / "in", 40, dict.fromkeys(range(40), "slow"))
     manifest = planned(place, scoring, [tmp_path / "in"])
