@@ -108,6 +108,7 @@ class LocalEngine:
             run = _Run(manifest, place, shards, self._retries, stall)
             try:
                 yield from run.events(lambda: self._new(place, start), workers, stop)
+                yield from run.end()
             finally:
                 run.close()
 
@@ -147,17 +148,29 @@ class _Run:
                 told = monotonic()
                 yield self._beat()
 
+    def end(self) -> Iterator[Event]:
+        """End all processes as `close` does; yield the parts that they publish meanwhile."""
+        self._end_workers()
+        for slot in self._slots:
+            for message in slot.worker.messages():
+                if message is not None and "finished" in message and slot.task and slot.task.is_whole:
+                    yield from self._finished(slot, message["finished"])
+
     def close(self) -> None:
         """End all processes: each may finish the input that it is at, and removes what is half."""
+        self._end_workers()
+        for slot in self._slots:
+            slot.worker.close()
+        self._slots.clear()
+        self._selector.close()
+
+    def _end_workers(self) -> None:
         for slot in self._slots:
             slot.worker.hang_up()
         end = monotonic() + _GRACE_SECONDS
         for slot in self._slots:
             if not slot.worker.ended(max(0.0, end - monotonic())):
                 slot.worker.kill()
-            slot.worker.close()
-        self._slots.clear()
-        self._selector.close()
 
     def _hand_out(self, new: Callable[[], Worker], workers: int) -> None:
         """Give idle workers something to do; start those that are missing while there is."""

@@ -258,6 +258,22 @@ def test_the_rate_is_held(tmp_path, place, scoring):
     assert ended - began >= (last - first - 2) / 8.0 - 0.5  # a beat late
 
 
+def test_parts_that_come_while_it_ends_are_counted(tmp_path, place, scoring, monkeypatch):
+    monkeypatch.setattr(local, "_LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(local, "_BEAT_SECONDS", 0.0)
+    make_archive(tmp_path / "in", 8, dict.fromkeys(range(8), "slow"))
+    manifest = planned(place, scoring, [tmp_path / "in"], shard_size=2)
+    lasts: list[int] = []  # shards that are at their last input
+
+    def look(tally):
+        lasts.extend(worker["shard"] for worker in tally.workers if worker["done"] == 1)
+
+    outcome = run(place, manifest, scoring, workers=1, told=look, stop=lambda: bool(lasts))
+    assert not outcome.complete
+    assert outcome.tally.done_shards == len(list(place.folder.glob("parts/*")))
+    assert outcome.tally.counts.total() == 2 * outcome.tally.done_shards
+
+
 @pytest.mark.parametrize(("shard_size", "started"), [(6, 1), (3, 2)])
 def test_the_rate_is_shared_by_no_more_workers_than_there_are_shards(
     tmp_path, scoring, monkeypatch, shard_size, started
