@@ -20,6 +20,8 @@ from cargosight_inference.batch.worker import COMMAND, Worker
 from cargosight_models.errors import UsageError
 
 MOST_WORKERS = 256
+LEAST_MEMORY_MB = 1000
+"""Of address space of a worker: its libraries map half of it, and with less the smallest model fails at one step or another."""
 _LOOK_SECONDS = 0.2
 _BEAT_SECONDS = 0.5
 _START_SECONDS = 300.0
@@ -72,7 +74,7 @@ class LocalEngine:
                 answer.
             stall_timeout_s: a worker that has finished no input for so long is ended.
             limit_rate: scans per second over all workers, None for as many as can be.
-            memory_mb: limit of a worker's address space in 10^6 bytes, None for none.
+            memory_mb: limit of a worker's address space in 10^6 bytes, `LEAST_MEMORY_MB` or more, None for none.
             command: that runs `worker_main`.
 
         Raises:
@@ -85,6 +87,11 @@ class LocalEngine:
         for name, value in (("a stall time-out", stall_timeout_s), ("a rate", limit_rate)):
             if value is not None and not 0.0 < value < float("inf"):
                 raise UsageError(f"{name} of {value} is asked for; expected more than 0")
+        if memory_mb is not None and memory_mb < LEAST_MEMORY_MB:
+            raise UsageError(
+                f"{memory_mb} MB of memory for a worker are asked for; expected at least {LEAST_MEMORY_MB:,}, of which "
+                "its libraries take half"
+            )
         self._workers, self._retries, self._command = workers, retries, tuple(command)
         self._limit_rate, self._memory_mb = limit_rate, memory_mb
         self._stall = stall_timeout_s

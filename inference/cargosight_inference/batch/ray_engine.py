@@ -91,7 +91,7 @@ class RayEngine:
             stall_timeout_s: a worker that has finished no input for so long is ended; and so does the run when no task
                 was given a processor for so long.
             limit_rate: scans per second over all workers, None for as many as can be.
-            memory_mb: limit of a worker's address space in 10^6 bytes, None for none.
+            memory_mb: limit of a worker's address space in 10^6 bytes, see `LocalEngine`.
             command: that runs `worker_main`, that of the node when None.
 
         Raises:

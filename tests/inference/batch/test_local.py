@@ -184,6 +184,37 @@ def test_a_limit_of_memory(tmp_path, place, scoring):
     assert "memory" in rows[1]["error"]
 
 
+_FAILS_TO_LOAD = """
+import sys
+from cargosight_inference.batch import scoring, worker_main
+from cargosight_models.errors import ContractError
+
+def fail(self):
+    raise {error}
+
+scoring.Scoring.inspector = fail
+sys.exit(worker_main.main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "memory_mb", "told"),
+    [
+        ("MemoryError", 4000, "limited to 4000 MB.* too little for the model.*--worker-memory"),
+        ("ContractError('m.onnx is no model: std::bad_alloc')", 4000, "too little for the model"),
+        ("ContractError('m.onnx is no model: std::bad_alloc')", None, "is no model"),
+        ("ContractError('m.onnx is no model')", 4000, "is no model"),
+    ],
+)
+def test_a_limit_of_memory_that_is_too_small_for_the_model(tmp_path, scoring, error, memory_mb, told):
+    make_archive(tmp_path / "in", 1)
+    command = (sys.executable, "-c", _FAILS_TO_LOAD.format(error=error))
+    with open_place(tmp_path / "out") as place:
+        manifest = planned(place, scoring, [tmp_path / "in"])
+        with pytest.raises(BatchError, match=told):
+            run(place, manifest, scoring, workers=1, retries=0, memory_mb=memory_mb, command=command)
+
+
 def test_a_machine_that_ends_every_worker_is_to_blame(tmp_path, place, scoring, monkeypatch):
     monkeypatch.setattr(local, "_MOST_BLAMED", 5)  # each takes the start of a worker or two
     make_archive(tmp_path / "in", 20, dict.fromkeys(range(20), "leaves"))  # as a broken library does
@@ -365,6 +396,9 @@ def test_another_model_in_the_workers_is_refused(tmp_path, place, scoring):
         ({"workers": 1, "retries": -1}, "retries"),
         ({"workers": 1, "limit_rate": 0.0}, "rate"),
         ({"workers": 1, "stall_timeout_s": float("nan")}, "stall"),
+        ({"workers": 1, "memory_mb": -5}, "-5 MB of memory for a worker .* at least 1,000"),
+        ({"workers": 1, "memory_mb": 0}, "0 MB of memory"),
+        ({"workers": 1, "memory_mb": 999}, "999 MB of memory"),
     ],
 )
 def test_numbers_out_of_range(options, word):
