@@ -21,7 +21,7 @@ from cargosight_models.errors import UsageError
 
 MOST_WORKERS = 256
 LEAST_MEMORY_MB = 1000
-"""Of address space of a worker: its libraries map half of it, and with less the smallest model fails at one step or another."""
+"""Of a worker's address space: its libraries map half of it, and with less the smallest model fails somewhere."""
 _LOOK_SECONDS = 0.2
 _BEAT_SECONDS = 0.5
 _START_SECONDS = 300.0

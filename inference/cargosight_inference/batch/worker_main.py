@@ -77,7 +77,7 @@ class _Line:
 
 
 def _prepare_process(memory_mb: int | None) -> None:
-    # Both are meant for the run, which stops its workers in its own way.
+    # Both are meant for the run, which stops its workers in its own way and held them back until here.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     if memory_mb is not None:
