@@ -20,6 +20,8 @@ from cargosight_inference.batch.worker import COMMAND, Worker
 from cargosight_models.errors import UsageError
 
 MOST_WORKERS = 256
+LEAST_MEMORY_MB = 1000
+"""Of a worker's address space: its libraries map half of it, and with less the smallest model fails somewhere."""
 _LOOK_SECONDS = 0.2
 _BEAT_SECONDS = 0.5
 _START_SECONDS = 300.0
@@ -72,7 +74,7 @@ class LocalEngine:
                 answer.
             stall_timeout_s: a worker that has finished no input for so long is ended.
             limit_rate: scans per second over all workers, None for as many as can be.
-            memory_mb: limit of a worker's address space in 10^6 bytes, None for none.
+            memory_mb: limit of a worker's address space in 10^6 bytes, `LEAST_MEMORY_MB` or more, None for none.
             command: that runs `worker_main`.
 
         Raises:
@@ -85,6 +87,11 @@ class LocalEngine:
         for name, value in (("a stall time-out", stall_timeout_s), ("a rate", limit_rate)):
             if value is not None and not 0.0 < value < float("inf"):
                 raise UsageError(f"{name} of {value} is asked for; expected more than 0")
+        if memory_mb is not None and memory_mb < LEAST_MEMORY_MB:
+            raise UsageError(
+                f"{memory_mb} MB of memory for a worker are asked for; expected at least {LEAST_MEMORY_MB:,}, of which "
+                "its libraries take half"
+            )
         self._workers, self._retries, self._command = workers, retries, tuple(command)
         self._limit_rate, self._memory_mb = limit_rate, memory_mb
         self._stall = stall_timeout_s
@@ -97,13 +104,18 @@ class LocalEngine:
             manifest = read_manifest(place)
             if manifest is None:
                 raise BatchError(f"there is no run in {job.url}; it has to be planned first")
-            rate = None if self._limit_rate is None else self._limit_rate / self._workers
+            workers, rate = self._workers, self._limit_rate
+            if rate is not None:
+                # A shard is one worker's: more of them would take shares of the rate and leave them unused.
+                workers = min(workers, manifest.shards)
+                rate /= workers
             # A worker that is held to a rate rests between inputs, and that is no stall.
             stall = self._stall + (0.0 if rate is None else 1.0 / rate)
             start = {"job": job.to_dict(), "rate": rate}
             run = _Run(manifest, place, shards, self._retries, stall)
             try:
-                yield from run.events(lambda: self._new(place, start), self._workers, stop)
+                yield from run.events(lambda: self._new(place, start), workers, stop)
+                yield from run.end()
             finally:
                 run.close()
 
@@ -143,17 +155,29 @@ class _Run:
                 told = monotonic()
                 yield self._beat()
 
+    def end(self) -> Iterator[Event]:
+        """End all processes as `close` does; yield the parts that they publish meanwhile."""
+        self._end_workers()
+        for slot in self._slots:
+            for message in slot.worker.messages():
+                if message is not None and "finished" in message and slot.task and slot.task.is_whole:
+                    yield from self._finished(slot, message["finished"])
+
     def close(self) -> None:
         """End all processes: each may finish the input that it is at, and removes what is half."""
+        self._end_workers()
+        for slot in self._slots:
+            slot.worker.close()
+        self._slots.clear()
+        self._selector.close()
+
+    def _end_workers(self) -> None:
         for slot in self._slots:
             slot.worker.hang_up()
         end = monotonic() + _GRACE_SECONDS
         for slot in self._slots:
             if not slot.worker.ended(max(0.0, end - monotonic())):
                 slot.worker.kill()
-            slot.worker.close()
-        self._slots.clear()
-        self._selector.close()
 
     def _hand_out(self, new: Callable[[], Worker], workers: int) -> None:
         """Give idle workers something to do; start those that are missing while there is."""

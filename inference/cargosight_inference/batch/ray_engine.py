@@ -21,6 +21,7 @@ from typing import Any
 from cargosight_inference.batch import engine, local
 from cargosight_inference.batch.engine import Beat, Job, Notice, ShardDone
 from cargosight_inference.batch.places import BatchError
+from cargosight_inference.batch.ray_address import check_listened
 from cargosight_models.errors import CargosightError, MissingExtraError, UsageError
 
 LOCAL = "local"
@@ -90,7 +91,7 @@ class RayEngine:
             stall_timeout_s: a worker that has finished no input for so long is ended; and so does the run when no task
                 was given a processor for so long.
             limit_rate: scans per second over all workers, None for as many as can be.
-            memory_mb: limit of a worker's address space in 10^6 bytes, None for none.
+            memory_mb: limit of a worker's address space in 10^6 bytes, see `LocalEngine`.
             command: that runs `worker_main`, that of the node when None.
 
         Raises:
@@ -169,6 +170,7 @@ class _Run:
 
         self._job, self._settings, self._asked = job, dict(settings), workers
         self._left = deque(shards)
+        self._shards = len(self._left)
         self._again: deque[_Chunk] = deque()
         self._tasks: dict[Any, _Task] = {}
         self._failures: Counter[int] = Counter()
@@ -216,7 +218,8 @@ class _Run:
         while len(self._tasks) < self._slots and (chunk := self._next()) is not None:
             settings = dict(self._settings)
             if settings["limit_rate"] is not None:
-                settings["limit_rate"] /= self._slots
+                # Of fewer shards than slots each is a task: more shares of the rate would be left unused.
+                settings["limit_rate"] /= min(self._slots, self._shards)
             stream = self._remote.remote(settings, self._job.to_dict(), list(chunk.shards))
             self._tasks[stream] = _Task(chunk)
 
@@ -374,7 +377,9 @@ def _connected(address: str | None, workers: int | None) -> Iterator[None]:
         yield
         return
     options: dict[str, Any] = {"address": address or LOCAL}
-    if address is None:
+    if address is not None:
+        check_listened(address)
+    else:
         options |= {"include_dashboard": False, "object_store_memory": _STORE_BYTES, "num_cpus": workers}
     with _own_signals():
         try:

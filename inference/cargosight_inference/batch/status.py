@@ -1,5 +1,10 @@
 """Where a run stands, told from what lies in its place: also of one in the background, or on other machines."""
 
+import os
+import socket
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -24,9 +29,11 @@ class Status:
         complete: whether its success marker is there.
         parts: that are there.
         done_inputs: in them.
-        open_inputs: done in shards whose part is not there yet, as the processes say that are at work.
+        open_inputs: done in shards whose part is not there yet, as the processes say that are at work; of a shard that
+            several are at, what the one says that is farthest.
         rate: inputs per second of all of them.
-        silent: that said something once and have not for a minute, without having ended properly.
+        silent: that said something once and have not for a minute, or are gone from this machine, without having ended
+            properly.
         reports: of the processes at work.
     """
 
@@ -105,21 +112,22 @@ def read_status(place: Place, *, now: datetime | None = None) -> Status:
     manifest = read_manifest(place)
     if manifest is None:
         raise UsageError(f"there is no batch run in {place.url}, or it is still being planned")
-    parts = done = 0
+    finished: set[int] = set()
     for shard in finished_numbers(place):
         if shard >= manifest.shards:
             raise BatchError(f"part {shard} in {place.url} is none of this run, which has {manifest.shards}")
-        parts, done = parts + 1, done + len(manifest.numbers(shard))
+        finished.add(shard)
+    done = sum(len(manifest.numbers(shard)) for shard in finished)
     now = now or datetime.now(UTC)
     reports = read_reports(place)
-    heard = [one for one in reports if _age(one, now) <= _SILENT_SECONDS]
+    heard = [one for one in reports if _age(one, now) <= _SILENT_SECONDS and not _is_gone(one)]
     return Status(
         url=place.url,
         manifest=manifest,
         complete=place.exists(SUCCESS),
-        parts=parts,
+        parts=len(finished),
         done_inputs=done,
-        open_inputs=min(sum(int(one["open_inputs"]) for one in heard), manifest.inputs - done),
+        open_inputs=min(_open_inputs(heard, finished), manifest.inputs - done),
         rate=sum(float(one["rate"]) for one in heard),
         silent=len(reports) - len(heard),
         reports=tuple(heard),
@@ -128,3 +136,28 @@ def read_status(place: Place, *, now: datetime | None = None) -> Status:
 
 def _age(report: dict[str, Any], now: datetime) -> float:
     return (now - datetime.fromisoformat(report["at"])).total_seconds()
+
+
+def _is_gone(report: dict[str, Any]) -> bool:
+    """Whether a report is of a process of this very host that does not exist any more."""
+    pid = report.get("pid")
+    # Elsewhere than on POSIX systems the same call ends what it asks about.
+    if os.name != "posix" or report.get("host") != socket.gethostname() or not isinstance(pid, int):
+        return False
+    try:
+        with suppress(PermissionError):  # it is there, and somebody else's
+            os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def _open_inputs(reports: Iterable[dict[str, Any]], finished: set[int]) -> int:
+    """Return how many inputs are done in shards that have no part yet, each shard counted once."""
+    farthest: Counter[int] = Counter()
+    for report in reports:
+        done: Counter[int] = Counter()  # several workers of a process may be at pieces of one shard
+        for worker in report.get("workers", ()):
+            done[worker["shard"]] += worker["done"]
+        farthest |= done
+    return sum(count for shard, count in farthest.items() if shard not in finished)

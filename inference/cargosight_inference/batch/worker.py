@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -52,6 +53,19 @@ class Counter:
         self._map.close()
 
 
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """Hold back the signals that are meant for the run: a process that is started meanwhile never gets them.
+
+    They are held back and not ignored, so that the run itself gets what came meanwhile.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class Worker:
     """The handle of one process; one thread uses it and never waits for it.
 
@@ -80,7 +94,10 @@ class Worker:
             words = [*command, "--counter", str(counter_file)]
             if memory_mb is not None:
                 words += ["--memory-mb", str(memory_mb)]
-            self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+            with _held_back():
+                self._process = subprocess.Popen(
+                    words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+                )
         except OSError as error:
             raise BatchError(f"no worker could be started: {error.strerror or error}") from error
         assert self._process.stdin is not None and self._process.stdout is not None

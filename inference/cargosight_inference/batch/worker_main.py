@@ -34,6 +34,8 @@ _SACRIFICE = "500"
 _GRACE = 10.0
 """Seconds from the end of the run's pipe to that of the process, whatever native code is at."""
 _READ = 1 << 16
+_NO_MEMORY = "bad_alloc"
+"""What native code says where a Python library raises a `MemoryError`."""
 
 
 class _Line:
@@ -75,7 +77,7 @@ class _Line:
 
 
 def _prepare_process(memory_mb: int | None) -> None:
-    # Both are meant for the run, which stops its workers in its own way.
+    # Both are meant for the run, which stops its workers in its own way and held them back until here.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     if memory_mb is not None:
@@ -153,7 +155,17 @@ class _Scorer:
         return found
 
 
-def _work(line: _Line, counter: Counter, stop: Event) -> None:
+def _why_refused(error: CargosightError | MemoryError, memory_mb: int | None) -> str:
+    """Say why no model is at work; where memory is limited and ran out, the model is not to blame."""
+    if memory_mb is not None and (isinstance(error, MemoryError) or _NO_MEMORY in str(error)):
+        return (
+            f"a worker's memory is limited to {memory_mb} MB, which is too little for the model; give a larger "
+            "--worker-memory, or none"
+        )
+    return str(error)
+
+
+def _work(line: _Line, counter: Counter, stop: Event, memory_mb: int | None) -> None:
     from cargosight_inference.batch.shard import Stopped
 
     hello = line.next()
@@ -161,8 +173,10 @@ def _work(line: _Line, counter: Counter, stop: Event) -> None:
         return
     try:
         scorer = _Scorer(hello, counter, stop)
-    except CargosightError as error:
-        line.say({"refused": str(error)})
+    except (CargosightError, MemoryError) as error:
+        if isinstance(error, MemoryError) and memory_mb is None:
+            raise  # the machine's ran out, and the next process may find some
+        line.say({"refused": _why_refused(error, memory_mb)})
         return
     line.say({"ready": True})
     with scorer.place:
@@ -187,7 +201,7 @@ def main() -> int:
     line, stop = _Line(), Event()
     _prepare_process(arguments.memory_mb)
     Thread(target=_end_with_run, args=(line, stop), name="cargosight-run", daemon=True).start()
-    _work(line, Counter(arguments.counter), stop)
+    _work(line, Counter(arguments.counter), stop, arguments.memory_mb)
     return 0
 
 

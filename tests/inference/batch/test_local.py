@@ -184,6 +184,37 @@ def test_a_limit_of_memory(tmp_path, place, scoring):
     assert "memory" in rows[1]["error"]
 
 
+_FAILS_TO_LOAD = """
+import sys
+from cargosight_inference.batch import scoring, worker_main
+from cargosight_models.errors import ContractError
+
+def fail(self):
+    raise {error}
+
+scoring.Scoring.inspector = fail
+sys.exit(worker_main.main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "memory_mb", "told"),
+    [
+        ("MemoryError", 4000, "limited to 4000 MB.* too little for the model.*--worker-memory"),
+        ("ContractError('m.onnx is no model: std::bad_alloc')", 4000, "too little for the model"),
+        ("ContractError('m.onnx is no model: std::bad_alloc')", None, "is no model"),
+        ("ContractError('m.onnx is no model')", 4000, "is no model"),
+    ],
+)
+def test_a_limit_of_memory_that_is_too_small_for_the_model(tmp_path, scoring, error, memory_mb, told):
+    make_archive(tmp_path / "in", 1)
+    command = (sys.executable, "-c", _FAILS_TO_LOAD.format(error=error))
+    with open_place(tmp_path / "out") as place:
+        manifest = planned(place, scoring, [tmp_path / "in"])
+        with pytest.raises(BatchError, match=told):
+            run(place, manifest, scoring, workers=1, retries=0, memory_mb=memory_mb, command=command)
+
+
 def test_a_machine_that_ends_every_worker_is_to_blame(tmp_path, place, scoring, monkeypatch):
     monkeypatch.setattr(local, "_MOST_BLAMED", 5)  # each takes the start of a worker or two
     make_archive(tmp_path / "in", 20, dict.fromkeys(range(20), "leaves"))  # as a broken library does
@@ -258,6 +289,58 @@ def test_the_rate_is_held(tmp_path, place, scoring):
     assert ended - began >= (last - first - 2) / 8.0 - 0.5  # a beat late
 
 
+def test_parts_that_come_while_it_ends_are_counted(tmp_path, place, scoring, monkeypatch):
+    monkeypatch.setattr(local, "_LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(local, "_BEAT_SECONDS", 0.0)
+    make_archive(tmp_path / "in", 8, dict.fromkeys(range(8), "slow"))
+    manifest = planned(place, scoring, [tmp_path / "in"], shard_size=2)
+    lasts: list[int] = []  # shards that are at their last input
+
+    def look(tally):
+        lasts.extend(worker["shard"] for worker in tally.workers if worker["done"] == 1)
+
+    outcome = run(place, manifest, scoring, workers=1, told=look, stop=lambda: bool(lasts))
+    assert not outcome.complete
+    assert outcome.tally.done_shards == len(list(place.folder.glob("parts/*")))
+    assert outcome.tally.counts.total() == 2 * outcome.tally.done_shards
+
+
+@pytest.mark.parametrize(("shard_size", "started"), [(6, 1), (3, 2)])
+def test_the_rate_is_shared_by_no_more_workers_than_there_are_shards(
+    tmp_path, scoring, monkeypatch, shard_size, started
+):
+    rates: list[float] = []
+
+    class Told(local.Worker):
+        def __init__(self, command, hello, *others):
+            rates.append(hello["rate"])
+            super().__init__(command, hello, *others)
+
+    monkeypatch.setattr(local, "Worker", Told)
+    make_archive(tmp_path / "in", 6)
+    with open_place(tmp_path / "out") as place:
+        manifest = planned(place, scoring, [tmp_path / "in"], shard_size=shard_size)
+        run(place, manifest, scoring, workers=3, limit_rate=100.0)
+    assert rates == [100.0 / started] * started
+
+
+def test_a_divided_shard_is_held_to_the_rate(tmp_path, place, scoring):
+    """Its pieces would keep several workers busy, each of them at the whole rate."""
+    make_archive(tmp_path / "in", 6, {2: "kills"})
+    manifest = planned(place, scoring, [tmp_path / "in"])
+    most: list[int] = []
+    run(
+        place,
+        manifest,
+        scoring,
+        workers=3,
+        limit_rate=10.0,
+        told=lambda tally: most.append(len(tally.workers)),
+    )
+    check_whole(place.folder, 6)
+    assert max(most) == 1
+
+
 def test_progress_has_a_rate_and_a_time(tmp_path, place, scoring):
     make_archive(tmp_path / "in", 40, dict.fromkeys(range(40), "slow"))
     manifest = planned(place, scoring, [tmp_path / "in"])
@@ -313,6 +396,9 @@ def test_another_model_in_the_workers_is_refused(tmp_path, place, scoring):
         ({"workers": 1, "retries": -1}, "retries"),
         ({"workers": 1, "limit_rate": 0.0}, "rate"),
         ({"workers": 1, "stall_timeout_s": float("nan")}, "stall"),
+        ({"workers": 1, "memory_mb": -5}, "-5 MB of memory for a worker .* at least 1,000"),
+        ({"workers": 1, "memory_mb": 0}, "0 MB of memory"),
+        ({"workers": 1, "memory_mb": 999}, "999 MB of memory"),
     ],
 )
 def test_numbers_out_of_range(options, word):

@@ -1,6 +1,10 @@
 """Where a run stands."""
 
 import json
+import os
+import socket
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -18,8 +22,9 @@ def manifest(tmp_path, place, scoring):
     return planned(place, scoring, [tmp_path / "in"])
 
 
-def report(place, name, at, **changes):
-    content = {"at": at.isoformat(), "open_inputs": 3, "rate": 2.0, "workers": [{"pid": 1}]} | changes
+def report(place, name, at, *, shard=0, done=3, **changes):
+    workers = [{"pid": 1, "shard": shard, "done": done}]
+    content = {"at": at.isoformat(), "host": "elsewhere", "pid": 1, "rate": 2.0, "workers": workers} | changes
     place.replace(f"progress/{name}.json", json.dumps(content).encode())
 
 
@@ -39,7 +44,7 @@ def test_two_processes_work_and_one_was_killed(place, manifest):
     now = datetime.now(UTC)
     place.publish(manifest.part_name(2), b"")
     report(place, "a", now)
-    report(place, "b", now - timedelta(seconds=5), open_inputs=4, rate=0.25)
+    report(place, "b", now - timedelta(seconds=5), shard=1, done=4, rate=0.25)
     report(place, "dead", now - timedelta(minutes=5))
     status = read_status(place, now=now)
     assert (status.state, status.parts, status.done_inputs, status.open_inputs) == ("running", 1, 5, 7)
@@ -48,6 +53,33 @@ def test_two_processes_work_and_one_was_killed(place, manifest):
     assert "2.2 scans/s by 2 workers, 0:00:06 left" in status.describe()
     assert "ended without a word" in status.describe()
     assert json.loads(json.dumps(status.to_dict()))["state"] == "running"
+
+
+def test_inputs_of_a_shard_are_open_once(place, manifest):
+    now = datetime.now(UTC)
+    place.publish(manifest.part_name(2), b"")
+    report(place, "a", now, done=7)
+    report(place, "b", now, done=2)
+    pieces = [{"shard": 1, "done": 1}, {"shard": 1, "done": 4}]
+    report(place, "c", now, workers=pieces)  # of a shard that is divided
+    report(place, "d", now, shard=2, done=5)  # its part came after the report
+    assert read_status(place, now=now).open_inputs == 7 + 5
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no process can be asked about there")
+def test_a_process_of_this_host_that_is_gone_is_not_at_work(place, manifest):
+    now = datetime.now(UTC)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    here = socket.gethostname()
+    report(place, "gone", now, host=here, pid=gone.pid)
+    status = read_status(place, now=now)
+    assert (status.state, status.silent, status.open_inputs) == ("stopped", 1, 0)
+    assert "ended without a word" in status.describe()
+    report(place, "alive", now, host=here, pid=os.getpid())
+    report(place, "elsewhere", now, host="elsewhere", pid=gone.pid)
+    status = read_status(place, now=now)
+    assert (status.state, len(status.reports), status.silent) == ("running", 2, 1)
 
 
 def test_a_report_that_is_none_does_no_harm(place, manifest):
