@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--columns", metavar="NAME[,NAME]", help="columns of tables that go along (default: all)"
     )
-    parser.add_argument("--json", action="store_true", help="of status: JSON instead of text")
+    parser.add_argument("--json", action="store_true", help="of status and compare: JSON instead of text")
     parser.add_argument(
         "--watch", type=float, metavar="SECONDS", help="of status: again and again until the run is complete"
     )
@@ -138,7 +138,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out is None:
         raise UsageError("there is no --out; give the folder or s3://bucket/prefix that the run writes into")
     if arguments.json or arguments.watch is not None:
-        raise UsageError("--json and --watch are of `cargosight batch status OUT`")
+        raise UsageError("--json is of `cargosight batch status` and `compare`, --watch of `status`")
     from cargosight_inference.batch.parts import check_complete
     from cargosight_inference.batch.places import open_place
     from cargosight_inference.batch.stopping import listening
@@ -238,12 +238,14 @@ def _compare_alone(arguments: argparse.Namespace) -> int:
 
     if len(arguments.sources) != 3:
         raise UsageError("compare wants two outputs, the new one first: cargosight batch compare OUT OLD")
+    if arguments.watch is not None:
+        raise UsageError("--watch is of `cargosight batch status OUT`")
     with open_place(arguments.sources[1]) as place:
-        _compare(place, arguments.sources[2])
+        _compare(place, arguments.sources[2], as_json=arguments.json)
     return EXIT_OK
 
 
-def _compare(place: "Place", url: str) -> None:
+def _compare(place: "Place", url: str, *, as_json: bool = False) -> None:
     """Compare a complete run with a former one: a table on the standard output, Parquet and a page in the place."""
     from cargosight_inference.batch.compare import compare_runs
     from cargosight_inference.batch.compare_page import write_page
@@ -254,7 +256,10 @@ def _compare(place: "Place", url: str) -> None:
     with open_place(url) as former:
         found = compare_runs(open_run(place), place, former)
     page = write_page(found, place)
-    sys.stdout.write(f"{described(found)}\n\n{spelled_out(place.url)}/{page}\n")
+    if as_json:
+        sys.stdout.write(f"{json.dumps(found.to_dict() | {'page': f'{place.url}/{page}'})}\n")
+    else:
+        sys.stdout.write(f"{described(found)}\n\n{spelled_out(place.url)}/{page}\n")
 
 
 def _ended(outcome: "Outcome") -> str:

@@ -253,5 +253,10 @@ def test_compared_with_a_former_run(tmp_path, model, capsys):
     assert json.loads((tmp_path / "new" / "summary.json").read_text())["drift"] is not None
     assert run("compare", tmp_path / "new", tmp_path / "old") == 0
     assert capsys.readouterr().out == told
+    assert run("compare", tmp_path / "new", tmp_path / "old", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["changes"]["new_alarm"], found["page"]) == (2, page)
+    with pytest.raises(UsageError, match="--watch is of"):
+        run("compare", tmp_path / "new", tmp_path / "old", "--watch", 1)
     with pytest.raises(UsageError, match="the new one first"):
         run("compare", tmp_path / "new")
