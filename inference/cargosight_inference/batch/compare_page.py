@@ -117,9 +117,8 @@ def _gallery(change: str, found: Comparison, place: Place) -> Iterator[str]:
 def _thumbnail(example: Example, found: Comparison, place: Place) -> str:
     """Return the picture of a scan with the findings of both runs, or a box that says why there is none."""
     for row in (example.pair.now, example.pair.before):
-        if (
-            row is not None and row["fault"] == "worker"
-        ):  # it would end this process, which no other one watches
+        # It would end this process, which no other one watches.
+        if row is not None and row["fault"] == "worker":
             return _nothing(row["error"] or "", "no picture: it ended its worker")
     what = found.now.what
     options = ReadOptions(

@@ -218,7 +218,7 @@ class _Scorer:
         stem = PurePosixPath(shown(path).replace("\\", "_")).stem.lstrip(".")
         cut = stem.encode()[:_LONGEST_NAME].decode(
             "utf-8", "ignore"
-        )  # without the character that was cut through
+        )  # without a character that was cut through
         return f"overlays/{self._shard:06d}/{number:06d}-{cut or 'scan'}.png"
 
 
