@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
+import psutil
 import pytest
 
 
@@ -23,7 +25,11 @@ class TwoNodes:
         return self._cluster.add_node(num_cpus=1, object_store_memory=80_000_000)
 
     def kill_second(self) -> None:
-        """End all processes of the second node by SIGKILL."""
+        """End all processes of the second node by SIGKILL, its tasks first: by themselves they may get to their end."""
+        (raylet,) = self._second.all_processes["raylet"]
+        for process in psutil.Process(raylet.process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         self._cluster.remove_node(self._second, allow_graceful=False)
 
 

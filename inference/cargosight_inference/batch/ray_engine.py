@@ -350,7 +350,9 @@ def score_in_task(
     try:
         here = local.LocalEngine(1, **settings)
         with closing(here.score(Job.from_dict(job), iter(shards), lambda: False)) as events:
-            yield from events
+            # Not `yield from`: Ray sends values into a task, which are not for the engine.
+            for event in events:  # noqa: UP028
+                yield event
     except CargosightError as error:
         yield Refused(str(error))
 

@@ -10,8 +10,8 @@ import pytest
 
 pytest.importorskip("pyarrow", reason="pyarrow is not installed: no run is tested")
 
-from cargosight_inference.batch import ray_engine
-from cargosight_inference.batch.engine import Job, ShardDone
+from cargosight_inference.batch import local, ray_engine
+from cargosight_inference.batch.engine import Job, Notice, ShardDone
 from cargosight_inference.batch.places import BatchError
 from cargosight_inference.batch.ray_engine import Here, RayEngine, Refused, score_in_task
 from cargosight_models.errors import MissingExtraError, UsageError
@@ -72,6 +72,21 @@ def test_without_ray_a_sentence_says_what_to_install(monkeypatch):
 def test_misuse(installed, options, told):
     with pytest.raises(UsageError, match=told):
         RayEngine(**options)
+
+
+def test_what_ray_sends_into_a_task_does_not_reach_the_engine(monkeypatch):
+    class Made:
+        def __init__(self, workers, **settings):
+            pass
+
+        def score(self, job, shards, stop):
+            yield from [Notice("one"), Notice("two")]  # a list takes nothing that is sent
+
+    monkeypatch.setattr(local, "LocalEngine", Made)
+    monkeypatch.setattr(Job, "from_dict", lambda found: found)
+    task = score_in_task({}, {}, [0])
+    assert isinstance(next(task), Here)
+    assert [task.send(True), task.send(True)] == [Notice("one"), Notice("two")]
 
 
 def test_a_task_that_cannot_go_on_says_why(tmp_path):
