@@ -11,7 +11,7 @@ import os
 import signal
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from threading import current_thread, main_thread
@@ -22,7 +22,8 @@ from cargosight_inference.batch import engine, local
 from cargosight_inference.batch.engine import Beat, Job, Notice, ShardDone
 from cargosight_inference.batch.places import BatchError
 from cargosight_inference.batch.ray_address import check_listened
-from cargosight_models.errors import CargosightError, MissingExtraError, UsageError
+from cargosight_inference.batch.ray_task import Here, Refused, score_in_task
+from cargosight_models.errors import MissingExtraError, UsageError
 
 LOCAL = "local"
 _CPUS = 0.9
@@ -41,28 +42,6 @@ _SHARES = 4
 """A task gets at most this part of what is left for a slot, so that all slots end at about the same time."""
 _STORE_BYTES = 80_000_000
 """Of the object store of a Ray that is started here: nothing but events goes through it."""
-
-
-@dataclass(frozen=True)
-class Here:
-    """The first word of a task.
-
-    Attributes:
-        node: name of the machine that it runs on.
-    """
-
-    node: str
-
-
-@dataclass(frozen=True)
-class Refused:
-    """The last word of a task that cannot go on.
-
-    Attributes:
-        sentence: why.
-    """
-
-    sentence: str
 
 
 class RayEngine:
@@ -334,27 +313,6 @@ def _next(stream: Iterator[Any]) -> object:
         return None
     except RayError as error:
         return _Lost(type(error).__name__)
-
-
-def score_in_task(
-    settings: Mapping[str, Any], job: Mapping[str, Any], shards: Sequence[int]
-) -> Iterator[Here | Refused | engine.Event]:
-    """Score shards by a worker on this node; yield what happens. This is what runs in a task.
-
-    Args:
-        settings: of the `LocalEngine`.
-        job: as `Job.to_dict` gave it.
-        shards: numbers.
-    """
-    yield Here(os.uname().nodename)
-    try:
-        here = local.LocalEngine(1, **settings)
-        with closing(here.score(Job.from_dict(job), iter(shards), lambda: False)) as events:
-            # Not `yield from`: Ray sends values into a task, which are not for the engine.
-            for event in events:  # noqa: UP028
-                yield event
-    except CargosightError as error:
-        yield Refused(str(error))
 
 
 def _processors() -> int:

@@ -1,6 +1,5 @@
 """Local workers that die, stall and fail: one row for every input all the same."""
 
-import contextlib
 import os
 import signal
 import sys
@@ -349,33 +348,6 @@ def test_progress_has_a_rate_and_a_time(tmp_path, place, scoring):
     assert known
     assert all(0.0 <= seconds < 3600.0 for seconds in known)  # on a busy machine the first scans take long
     assert known[-1] < known[0]
-
-
-@pytest.mark.acceptance
-@pytest.mark.skipif(sys.platform != "linux", reason="resident memory settles differently elsewhere")
-def test_memory_stays(tmp_path, place, scoring):
-    """What a third of the inputs took in worker and run, all of them take; the allocator may round."""
-    paths = make_archive(tmp_path / "in", 3)
-    listed = tmp_path / "list.txt"
-    listed.write_text("".join(f"{path}\n" for path in paths * 1000))
-    manifest = planned(place, scoring, [f"@{listed}"], shard_size=100)
-    marks: list[tuple[int, int, int]] = []
-
-    def look(tally):
-        """Called after each shard at least, while the worker lives; not all of them in time on a slow disk."""
-        for child in psutil.Process().children():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                if POISONED[-1] in child.cmdline():
-                    mark = (tally.done_shards, child.memory_info().rss, psutil.Process().memory_info().rss)
-                    marks.append(mark)
-
-    run(place, manifest, scoring, workers=1, told=look)
-    early = [mark for mark in marks if 5 <= mark[0] <= 15]
-    late = [mark for mark in marks if mark[0] > 25]
-    assert early
-    assert late
-    for of_whom in (1, 2):
-        assert max(mark[of_whom] for mark in late) - max(mark[of_whom] for mark in early) < 3e6
 
 
 def test_another_model_in_the_workers_is_refused(tmp_path, place, scoring):

@@ -13,7 +13,8 @@ pytest.importorskip("pyarrow", reason="pyarrow is not installed: no run is teste
 from cargosight_inference.batch import local, ray_engine
 from cargosight_inference.batch.engine import Job, Notice, ShardDone
 from cargosight_inference.batch.places import BatchError
-from cargosight_inference.batch.ray_engine import Here, RayEngine, Refused, score_in_task
+from cargosight_inference.batch.ray_engine import RayEngine
+from cargosight_inference.batch.ray_task import Here, Refused, score_in_task
 from cargosight_models.errors import MissingExtraError, UsageError
 from tests.made.batches import blob_scoring
 
